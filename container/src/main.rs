@@ -1,0 +1,2 @@
+//! container
+fn main() {}

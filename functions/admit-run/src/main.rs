@@ -1,0 +1,2 @@
+//! admit-run
+fn main() {}

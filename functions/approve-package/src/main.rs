@@ -1,0 +1,2 @@
+//! approve-package
+fn main() {}

@@ -1,0 +1,2 @@
+//! deploy-endpoint
+fn main() {}

@@ -1,0 +1,2 @@
+//! download-model
+fn main() {}

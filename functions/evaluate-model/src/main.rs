@@ -1,0 +1,2 @@
+//! evaluate-model
+fn main() {}

@@ -1,0 +1,2 @@
+//! launch-training
+fn main() {}

@@ -1,0 +1,2 @@
+//! resume-execution
+fn main() {}

@@ -1,0 +1,2 @@
+//! scan-gate
+fn main() {}
