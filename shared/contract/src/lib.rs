@@ -1,1 +1,45 @@
-//! contract
+//! The types that cross a state boundary, the policy that bounds them and the error names that the state
+//! machine matches.
+//!
+//! Nothing here talks to AWS or reads a clock: a function, the CLI, a test and the generated schemas all see
+//! the same definitions.
+
+mod bound;
+mod digest;
+mod error_name;
+mod gate;
+mod location;
+mod manifest;
+mod metrics;
+mod plan;
+mod policy;
+mod request;
+mod run_id;
+mod schemas;
+mod secret;
+mod state;
+mod trigger;
+mod wait;
+
+pub use bound::{Bound, BoundInvalid, Threshold};
+pub use digest::{DigestInvalid, Sha256Digest};
+pub use error_name::ErrorName;
+pub use gate::Gate;
+pub use location::{DataPin, LinkRef, ObjectRef, S3Uri, S3UriInvalid};
+pub use manifest::{Manifest, ManifestFile};
+pub use metrics::{METRICS_SCHEMA, ModelMetrics, Score};
+pub use plan::{Limits, ResolvedImage, RunPlan};
+pub use policy::{
+    ApprovalPolicy, DataPolicy, EndpointPolicy, HubPolicy, ImagePolicy, LimitPolicy, Policy, Severity,
+    TrainingPolicy, Waiver,
+};
+pub use request::{
+    EndpointRequest, EvaluationRequest, LimitRequest, REQUEST_SCHEMA, RegistryRequest, Request, RequestInvalid,
+    SourceRequest, SpotRequest, TrainingRequest,
+};
+pub use run_id::{RunId, RunIdInvalid};
+pub use schemas::state_schemas;
+pub use secret::{Secret, TaskToken};
+pub use state::*;
+pub use trigger::{ScheduleTrigger, Trigger, TriggerUnknown};
+pub use wait::{Wait, WaitKind};

@@ -1,0 +1,192 @@
+//! The names that Rust declares and the state machine matches.
+
+/// Why a run was refused. The variant's name is the Lambda `errorType`, the ASL's `ErrorEquals` and the
+/// failed execution's `error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "each name is explained by `meaning`, which users see too")]
+pub enum ErrorName {
+    RequestInvalid,
+    PolicyViolation,
+    CostCapExceeded,
+    PolicyChanged,
+    RevisionNotFound,
+    AccessNotGranted,
+    FileNotAllowed,
+    UnsafePath,
+    SourceMalformed,
+    DigestMismatch,
+    SizeMismatch,
+    SourceChanged,
+    RedirectRefused,
+    UnsafeContent,
+    CursorInvalid,
+    SourceUnavailable,
+    ManifestIncomplete,
+    ScanBlocked,
+    ScanIncomplete,
+    ScanUnsupported,
+    TrainingFailed,
+    TrainingStopped,
+    DataChanged,
+    EvaluationFailed,
+    ThresholdBreached,
+    MetricsInvalid,
+    ApprovalRejected,
+    ApprovalExpired,
+    ApproverNotAllowed,
+    EvidenceBroken,
+    Superseded,
+    DeploymentRolledBack,
+    DeploymentFailed,
+    ServiceUnavailable,
+    Misconfigured,
+}
+
+impl ErrorName {
+    /// Every name, in the order of the state machine.
+    pub const ALL: [ErrorName; 35] = [
+        ErrorName::RequestInvalid,
+        ErrorName::PolicyViolation,
+        ErrorName::CostCapExceeded,
+        ErrorName::PolicyChanged,
+        ErrorName::RevisionNotFound,
+        ErrorName::AccessNotGranted,
+        ErrorName::FileNotAllowed,
+        ErrorName::UnsafePath,
+        ErrorName::SourceMalformed,
+        ErrorName::DigestMismatch,
+        ErrorName::SizeMismatch,
+        ErrorName::SourceChanged,
+        ErrorName::RedirectRefused,
+        ErrorName::UnsafeContent,
+        ErrorName::CursorInvalid,
+        ErrorName::SourceUnavailable,
+        ErrorName::ManifestIncomplete,
+        ErrorName::ScanBlocked,
+        ErrorName::ScanIncomplete,
+        ErrorName::ScanUnsupported,
+        ErrorName::TrainingFailed,
+        ErrorName::TrainingStopped,
+        ErrorName::DataChanged,
+        ErrorName::EvaluationFailed,
+        ErrorName::ThresholdBreached,
+        ErrorName::MetricsInvalid,
+        ErrorName::ApprovalRejected,
+        ErrorName::ApprovalExpired,
+        ErrorName::ApproverNotAllowed,
+        ErrorName::EvidenceBroken,
+        ErrorName::Superseded,
+        ErrorName::DeploymentRolledBack,
+        ErrorName::DeploymentFailed,
+        ErrorName::ServiceUnavailable,
+        ErrorName::Misconfigured,
+    ];
+
+    /// The name as Step Functions sees it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorName::RequestInvalid => "RequestInvalid",
+            ErrorName::PolicyViolation => "PolicyViolation",
+            ErrorName::CostCapExceeded => "CostCapExceeded",
+            ErrorName::PolicyChanged => "PolicyChanged",
+            ErrorName::RevisionNotFound => "RevisionNotFound",
+            ErrorName::AccessNotGranted => "AccessNotGranted",
+            ErrorName::FileNotAllowed => "FileNotAllowed",
+            ErrorName::UnsafePath => "UnsafePath",
+            ErrorName::SourceMalformed => "SourceMalformed",
+            ErrorName::DigestMismatch => "DigestMismatch",
+            ErrorName::SizeMismatch => "SizeMismatch",
+            ErrorName::SourceChanged => "SourceChanged",
+            ErrorName::RedirectRefused => "RedirectRefused",
+            ErrorName::UnsafeContent => "UnsafeContent",
+            ErrorName::CursorInvalid => "CursorInvalid",
+            ErrorName::SourceUnavailable => "SourceUnavailable",
+            ErrorName::ManifestIncomplete => "ManifestIncomplete",
+            ErrorName::ScanBlocked => "ScanBlocked",
+            ErrorName::ScanIncomplete => "ScanIncomplete",
+            ErrorName::ScanUnsupported => "ScanUnsupported",
+            ErrorName::TrainingFailed => "TrainingFailed",
+            ErrorName::TrainingStopped => "TrainingStopped",
+            ErrorName::DataChanged => "DataChanged",
+            ErrorName::EvaluationFailed => "EvaluationFailed",
+            ErrorName::ThresholdBreached => "ThresholdBreached",
+            ErrorName::MetricsInvalid => "MetricsInvalid",
+            ErrorName::ApprovalRejected => "ApprovalRejected",
+            ErrorName::ApprovalExpired => "ApprovalExpired",
+            ErrorName::ApproverNotAllowed => "ApproverNotAllowed",
+            ErrorName::EvidenceBroken => "EvidenceBroken",
+            ErrorName::Superseded => "Superseded",
+            ErrorName::DeploymentRolledBack => "DeploymentRolledBack",
+            ErrorName::DeploymentFailed => "DeploymentFailed",
+            ErrorName::ServiceUnavailable => "ServiceUnavailable",
+            ErrorName::Misconfigured => "Misconfigured",
+        }
+    }
+
+    /// Finds a name as Step Functions reports it; `None` for one that is not Lockstep's.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
+
+    /// One sentence that tells a user what was refused.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            ErrorName::RequestInvalid => "the request cannot be read or does not follow its schema",
+            ErrorName::PolicyViolation => "the request asks for more than policy.json allows",
+            ErrorName::CostCapExceeded => "the run could cost more than policy.json allows",
+            ErrorName::PolicyChanged => "the policy is not the one that this deployment or run was made with",
+            ErrorName::RevisionNotFound => "the Hub has no such repository or revision",
+            ErrorName::AccessNotGranted => "the Hub refused access: token, licence or gating",
+            ErrorName::FileNotAllowed => "the repository holds what policy does not let in",
+            ErrorName::UnsafePath => "a file's path would leave its folder",
+            ErrorName::SourceMalformed => "the Hub's answer cannot be trusted",
+            ErrorName::DigestMismatch => "a file's bytes are not those that the Hub promised",
+            ErrorName::SizeMismatch => "a file's length is not what the Hub promised",
+            ErrorName::SourceChanged => "the Hub now describes a file differently than when it was resolved",
+            ErrorName::RedirectRefused => "the Hub redirected to where a download must not go",
+            ErrorName::UnsafeContent => "a file holds what could run code when loaded",
+            ErrorName::CursorInvalid => "the download's own notes were altered",
+            ErrorName::SourceUnavailable => "the Hub did not answer",
+            ErrorName::ManifestIncomplete => "a listed file is missing, or one that is not listed is there",
+            ErrorName::ScanBlocked => "the image has findings that policy does not allow",
+            ErrorName::ScanIncomplete => "the image has no complete, fresh scan",
+            ErrorName::ScanUnsupported => "the image cannot be scanned",
+            ErrorName::TrainingFailed => "the training job failed",
+            ErrorName::TrainingStopped => "the training job was stopped",
+            ErrorName::DataChanged => "the data is not what the request pinned",
+            ErrorName::EvaluationFailed => "the evaluation job failed",
+            ErrorName::ThresholdBreached => "a metric is on the wrong side of its threshold",
+            ErrorName::MetricsInvalid => "the metrics are missing, impossible or contradict each other",
+            ErrorName::ApprovalRejected => "the approver rejected the model package",
+            ErrorName::ApprovalExpired => "nobody decided in time",
+            ErrorName::ApproverNotAllowed => "policy does not let this principal approve",
+            ErrorName::EvidenceBroken => "the evidence does not verify, so nothing is deployed",
+            ErrorName::Superseded => "what serves is no longer what the approver saw",
+            ErrorName::DeploymentRolledBack => "the endpoint went back to its former configuration",
+            ErrorName::DeploymentFailed => "the endpoint did not come into service",
+            ErrorName::ServiceUnavailable => "an AWS service kept failing",
+            ErrorName::Misconfigured => "the function's environment is not complete",
+        }
+    }
+}
+
+impl std::fmt::Display for ErrorName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_the_variants_own_and_parses_back() {
+        for name in ErrorName::ALL {
+            assert_eq!(format!("{name:?}"), name.as_str());
+            assert_eq!(ErrorName::parse(name.as_str()), Some(name));
+            assert!(!name.meaning().is_empty());
+        }
+        assert_eq!(ErrorName::parse("States.Timeout"), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! `policy.json`: what no request may exceed. Deployed with the infrastructure and reviewed like code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Threshold;
+
+/// The whole policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Always `lockstep/policy/v1`.
+    pub schema: String,
+    /// The reviewers' own version.
+    pub version: String,
+    /// What may come from the Hub.
+    pub hub: HubPolicy,
+    /// Which images may run.
+    pub images: ImagePolicy,
+    /// Which data may be used, and who may write it.
+    pub data: DataPolicy,
+    /// The loosest thresholds; each always applies.
+    pub thresholds: Vec<Threshold>,
+    /// What jobs may use.
+    pub training: TrainingPolicy,
+    /// US dollars an hour by instance type; a type without a price is refused.
+    pub prices_usd_per_hour: BTreeMap<String, f64>,
+    /// US dollars that a run's jobs may cost at most.
+    pub cost_cap_usd: f64,
+    /// What may serve.
+    pub endpoints: EndpointPolicy,
+    /// How approval works.
+    pub approval: ApprovalPolicy,
+    /// Longest waits.
+    pub limits: LimitPolicy,
+}
+
+/// What may come from the Hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HubPolicy {
+    /// Organisations and users.
+    pub owners: BTreeSet<String>,
+    /// Glob patterns; a file must match one of these and one of the request's.
+    pub files: Vec<String>,
+    /// Bytes of all files together.
+    pub max_total_bytes: u64,
+}
+
+/// How bad a finding is. The order is Lockstep's own: AWS's enum sorts alphabetically.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Severity {
+    /// For information.
+    Informational,
+    /// Low.
+    Low,
+    /// Medium.
+    Medium,
+    /// High.
+    High,
+    /// Critical.
+    Critical,
+    /// AWS could not rank it, so nothing can be said to be worse. UNDEFINED and UNTRIAGED count as this.
+    Undefined,
+}
+
+/// Which images may run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImagePolicy {
+    /// ECR repositories of the account.
+    pub repositories: BTreeSet<String>,
+    /// Findings up to this severity pass.
+    pub max_severity: Severity,
+    /// Findings that pass until a day although they are worse.
+    #[serde(default)]
+    pub waivers: Vec<Waiver>,
+    /// Seconds after which a scan says nothing any more.
+    pub max_scan_age_seconds: u64,
+}
+
+/// A finding that somebody answered for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Waiver {
+    /// The finding's name, such as `CVE-2026-0001`.
+    pub id: String,
+    /// The last day, `YYYY-MM-DD` in UTC, on which it holds.
+    #[schemars(with = "String")]
+    pub until: jiff::civil::Date,
+    /// Why.
+    pub reason: String,
+}
+
+/// Which data may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataPolicy {
+    /// Prefixes in the work bucket for training data.
+    pub training_prefixes: Vec<String>,
+    /// Prefixes in the work bucket for evaluation data; the bucket's policy guards them.
+    pub evaluation_prefixes: Vec<String>,
+    /// `aws:userid` patterns of those who may write evaluation data. None of them may submit.
+    pub evaluation_writers: Vec<String>,
+    /// Fewest rows in either set.
+    pub min_rows: u64,
+    /// Fields that every row must have, as non-empty strings.
+    pub required_fields: Vec<String>,
+}
+
+/// What jobs may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingPolicy {
+    /// Instance types of training and evaluation jobs.
+    pub instance_types: BTreeSet<String>,
+    /// Instances at most.
+    pub max_instance_count: u32,
+    /// Seconds at most.
+    pub max_runtime_seconds: u32,
+    /// Whether spot capacity may be used.
+    pub spot_allowed: bool,
+}
+
+/// What may serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointPolicy {
+    /// Names that requests may choose.
+    pub names: BTreeSet<String>,
+    /// Instance types.
+    pub instance_types: BTreeSet<String>,
+    /// Instances at most.
+    pub max_instance_count: u32,
+    /// Captured percentage at least.
+    pub min_capture_percent: u32,
+}
+
+/// How approval works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalPolicy {
+    /// Whether the pipeline itself may approve what passed every threshold.
+    pub automatic: bool,
+    /// Whether approver and submitter must be different, known principals.
+    pub approver_must_differ: bool,
+    /// Seconds that a request for approval may stay open at most.
+    pub max_seconds: u32,
+}
+
+/// Longest waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitPolicy {
+    /// Seconds for an image scan.
+    pub max_scan_seconds: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undefined_severity_is_not_low() {
+        assert!(Severity::Undefined > Severity::Critical);
+        assert!(Severity::Critical > Severity::High && Severity::High > Severity::Medium);
+        assert!(Severity::Medium > Severity::Low && Severity::Low > Severity::Informational);
+    }
+}

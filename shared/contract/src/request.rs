@@ -1,0 +1,322 @@
+//! What a user asks for.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{DataPin, Threshold};
+
+/// The `schema` of [`Request`].
+pub const REQUEST_SCHEMA: &str = "lockstep/request/v1";
+
+/// A request file. Unknown fields are refused, so that a misspelt limit cannot be ignored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Always [`REQUEST_SCHEMA`].
+    pub schema: String,
+    /// Any text; another nonce makes another run of an otherwise equal request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// The base model on the Hub.
+    pub source: SourceRequest,
+    /// `repository:tag` or `repository@sha256:...` in the account's own ECR, with or without the registry.
+    pub image: String,
+    /// How to train.
+    pub training: TrainingRequest,
+    /// How to grade.
+    pub evaluation: EvaluationRequest,
+    /// Where to register.
+    pub registry: RegistryRequest,
+    /// Where to serve.
+    pub endpoint: EndpointRequest,
+    /// Shorter waits than the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitRequest>,
+}
+
+/// A model repository on the Hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceRequest {
+    /// `owner/name`.
+    pub repo: String,
+    /// Branch, tag or commit; resolved to a commit of 40 hex digits before anything is fetched.
+    pub revision: String,
+    /// Glob patterns of the files to take; empty takes all that policy lets in.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// Glob patterns of files to leave out.
+    #[serde(default)]
+    pub deny: Vec<String>,
+}
+
+/// The training job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingRequest {
+    /// Rows to train on.
+    pub data: DataPin,
+    /// Handed to the container as they are; SageMaker knows only strings.
+    #[serde(default)]
+    pub hyperparameters: BTreeMap<String, String>,
+    /// Such as `ml.m5.xlarge`.
+    pub instance_type: String,
+    /// Instances.
+    pub instance_count: u32,
+    /// GiB of the encrypted volume.
+    pub volume_gib: u32,
+    /// Seconds after which SageMaker stops the job.
+    pub max_runtime_seconds: u32,
+    /// Use spot capacity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot: Option<SpotRequest>,
+}
+
+/// Managed spot training.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpotRequest {
+    /// Seconds, waiting for capacity included; at least `max_runtime_seconds`.
+    pub max_wait_seconds: u32,
+}
+
+/// The processing job that grades.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationRequest {
+    /// Held-out rows.
+    pub data: DataPin,
+    /// Such as `ml.m5.xlarge`.
+    pub instance_type: String,
+    /// Instances.
+    pub instance_count: u32,
+    /// GiB of the encrypted volume.
+    pub volume_gib: u32,
+    /// Seconds after which SageMaker stops the job.
+    pub max_runtime_seconds: u32,
+    /// Bounds beside, or stricter than, the policy's own; those always apply.
+    #[serde(default)]
+    pub thresholds: Vec<Threshold>,
+}
+
+/// The registry's place for the package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryRequest {
+    /// Model package group.
+    pub model_package_group: String,
+    /// What the approver reads first.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// The endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointRequest {
+    /// One of the endpoints that the infrastructure declares.
+    pub name: String,
+    /// Such as `ml.m5.large`.
+    pub instance_type: String,
+    /// Instances at the start.
+    pub instance_count: u32,
+    /// Percentage of calls whose input and output are captured, 0 to 100.
+    pub capture_percent: u32,
+}
+
+/// Waits, in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitRequest {
+    /// For the image scan to settle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan_seconds: Option<u32>,
+    /// For somebody to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_seconds: Option<u32>,
+}
+
+/// The request does not follow its schema.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestInvalid {
+    /// Not JSON, a missing or unknown field, or a wrong type; serde's message names the field and the place.
+    #[error("the request does not follow {REQUEST_SCHEMA}: {0}")]
+    Malformed(String),
+    /// A field has a value that cannot be used.
+    #[error("`{field}` is `{value}`: {remedy}")]
+    Field {
+        /// The field's path.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+        /// What to write.
+        remedy: &'static str,
+    },
+}
+
+impl Request {
+    /// Reads and checks a request.
+    ///
+    /// # Errors
+    /// [`RequestInvalid`] names the first field that is wrong, its value and the remedy.
+    pub fn parse(json: &[u8]) -> Result<Self, RequestInvalid> {
+        let request: Self =
+            serde_json::from_slice(json).map_err(|error| RequestInvalid::Malformed(error.to_string()))?;
+        request.check()?;
+        Ok(request)
+    }
+
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    /// As [`Request::parse`].
+    pub fn check(&self) -> Result<(), RequestInvalid> {
+        let refuse = |field, value: &dyn ToString, remedy| {
+            Err(RequestInvalid::Field { field, value: value.to_string(), remedy })
+        };
+        if self.schema != REQUEST_SCHEMA {
+            return refuse("schema", &self.schema, "write lockstep/request/v1");
+        }
+        let plain = |part: &str| {
+            !part.is_empty()
+                && part != "."
+                && part != ".."
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        match self.source.repo.split_once('/') {
+            Some((owner, name)) if plain(owner) && plain(name) => {}
+            _ => return refuse("source.repo", &self.source.repo, "write owner/name as on the Hub"),
+        }
+        let revision = &self.source.revision;
+        if revision.is_empty() || revision.contains("..") || !revision.split('/').all(plain) {
+            return refuse("source.revision", revision, "write a branch, a tag or a commit");
+        }
+        for pattern in self.source.allow.iter().chain(&self.source.deny) {
+            if globset::Glob::new(pattern).is_err() {
+                return refuse("source.allow", pattern, "write a glob pattern such as *.safetensors");
+            }
+        }
+        let name = |text: &str| {
+            (1..=63).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !text.starts_with('-')
+                && !text.ends_with('-')
+        };
+        if !name(&self.registry.model_package_group) {
+            let remedy = "write 1 to 63 letters, digits and hyphens, as SageMaker asks";
+            return refuse("registry.model_package_group", &self.registry.model_package_group, remedy);
+        }
+        if !name(&self.endpoint.name) {
+            return refuse("endpoint.name", &self.endpoint.name, "choose a declared endpoint");
+        }
+        for (field, count) in [
+            ("training.instance_count", self.training.instance_count),
+            ("evaluation.instance_count", self.evaluation.instance_count),
+            ("endpoint.instance_count", self.endpoint.instance_count),
+            ("training.volume_gib", self.training.volume_gib),
+            ("evaluation.volume_gib", self.evaluation.volume_gib),
+            ("training.max_runtime_seconds", self.training.max_runtime_seconds),
+            ("evaluation.max_runtime_seconds", self.evaluation.max_runtime_seconds),
+        ] {
+            if count == 0 {
+                return refuse(field, &count, "write a number greater than 0");
+            }
+        }
+        if let Some(spot) = &self.training.spot
+            && spot.max_wait_seconds < self.training.max_runtime_seconds
+        {
+            let remedy = "write at least training.max_runtime_seconds, as SageMaker asks";
+            return refuse("training.spot.max_wait_seconds", &spot.max_wait_seconds, remedy);
+        }
+        if self.endpoint.capture_percent > 100 {
+            return refuse("endpoint.capture_percent", &self.endpoint.capture_percent, "write 0 to 100");
+        }
+        if self.training.data.uri == self.evaluation.data.uri
+            || self.training.data.sha256 == self.evaluation.data.sha256
+        {
+            let remedy = "grade on rows that the model was not trained on";
+            return refuse("evaluation.data", &self.evaluation.data.uri, remedy);
+        }
+        Ok(())
+    }
+
+    /// Seconds after which the training job can no longer be running.
+    pub fn training_wait_seconds(&self) -> u32 {
+        self.training.spot.as_ref().map_or(self.training.max_runtime_seconds, |spot| spot.max_wait_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> serde_json::Value {
+        serde_json::json!({
+            "schema": REQUEST_SCHEMA,
+            "source": {"repo": "lockstep/tiny-lm", "revision": "main", "allow": ["*.json"]},
+            "image": "lockstep/model-container:1.0",
+            "training": {
+                "data": {"uri": "s3://w/datasets/training/a.jsonl", "version_id": "1", "sha256": "0".repeat(64)},
+                "instance_type": "ml.m5.xlarge", "instance_count": 1, "volume_gib": 30, "max_runtime_seconds": 60
+            },
+            "evaluation": {
+                "data": {"uri": "s3://w/datasets/evaluation/a.jsonl", "version_id": "1", "sha256": "1".repeat(64)},
+                "instance_type": "ml.m5.xlarge", "instance_count": 1, "volume_gib": 30, "max_runtime_seconds": 60
+            },
+            "registry": {"model_package_group": "tiny-lm"},
+            "endpoint": {"name": "tiny-lm", "instance_type": "ml.m5.large", "instance_count": 1, "capture_percent": 100}
+        })
+    }
+
+    fn refused(pointer: &str, value: serde_json::Value) -> String {
+        let mut request = sample();
+        *request.pointer_mut(pointer).unwrap() = value;
+        Request::parse(request.to_string().as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_whole_request_is_taken() {
+        Request::parse(sample().to_string().as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn each_refusal_names_the_field_and_its_value() {
+        for (pointer, value, field) in [
+            ("/schema", "v0".into(), "schema"),
+            ("/source/repo", "../etc".into(), "source.repo"),
+            ("/source/repo", "a/b/c".into(), "source.repo"),
+            ("/source/revision", "../main".into(), "source.revision"),
+            ("/endpoint/name", "-x".into(), "endpoint.name"),
+            ("/endpoint/capture_percent", 101.into(), "endpoint.capture_percent"),
+            ("/training/instance_count", 0.into(), "training.instance_count"),
+        ] as [(&str, serde_json::Value, &str); 7]
+        {
+            let shown = value.as_str().map_or(value.to_string(), str::to_owned);
+            let message = refused(pointer, value);
+            assert!(message.contains(field) && message.contains(&shown), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_by_name() {
+        let mut request = sample();
+        request["training"]["max_runtime"] = 5.into();
+        let message = Request::parse(request.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(message.contains("max_runtime"), "{message}");
+    }
+
+    #[test]
+    fn max_wait_below_max_runtime_is_refused() {
+        let mut request = sample();
+        request["training"]["spot"] = serde_json::json!({"max_wait_seconds": 59});
+        assert!(Request::parse(request.to_string().as_bytes()).is_err());
+    }
+
+    #[test]
+    fn training_rows_cannot_grade() {
+        let message = refused("/evaluation/data/sha256", "0".repeat(64).into());
+        assert!(message.contains("evaluation.data"), "{message}");
+    }
+}

@@ -1,0 +1,100 @@
+//! The identity of a run: a hash of what started it, so that a trigger delivered twice is one run.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+/// 32 lower-case hex digits; safe in every AWS resource name that Lockstep derives from it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct RunId(String);
+
+/// The text is not 32 lower-case hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a run id: give the 32 hex digits that `lockstep watch` and the notification show")]
+pub struct RunIdInvalid(pub String);
+
+impl RunId {
+    /// Hashes the parts of what started the run. Each part is length-prefixed, so that no two different
+    /// lists of parts hash alike.
+    pub fn of(parts: &[&str]) -> Self {
+        let mut hash = sha2::Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self(hex::encode(&hash.finalize()[..16]))
+    }
+
+    /// The id of an execution that was never admitted: its ARN is all that is known of it.
+    pub fn of_execution(execution_arn: &str) -> Self {
+        Self::of(&["execution", execution_arn])
+    }
+
+    /// The 32 hex digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `lockstep-<run>-train`: the training job's name is its idempotency key.
+    pub fn training_job(&self) -> String {
+        format!("lockstep-{self}-train")
+    }
+
+    /// `lockstep-<run>-evaluate`: the processing job that grades the candidate.
+    pub fn evaluation_job(&self) -> String {
+        format!("lockstep-{self}-evaluate")
+    }
+
+    /// `lockstep-<run>`: the SageMaker model and the endpoint configuration.
+    pub fn serving_name(&self) -> String {
+        format!("lockstep-{self}")
+    }
+
+    /// `runs/<run>/`: the run's place in the work and the evidence bucket.
+    pub fn prefix(&self) -> String {
+        format!("runs/{self}/")
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = RunIdInvalid;
+    fn try_from(text: String) -> Result<Self, RunIdInvalid> {
+        let hex_digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if text.len() == 32 && hex_digits { Ok(Self(text)) } else { Err(RunIdInvalid(text)) }
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boundary_between_parts_matters() {
+        assert_ne!(RunId::of(&["ab", "c"]), RunId::of(&["a", "bc"]));
+        assert_eq!(RunId::of(&["ab", "c"]), RunId::of(&["ab", "c"]));
+    }
+
+    #[test]
+    fn names_fit_sagemakers_63_characters() {
+        let id = RunId::of(&["x"]);
+        for name in [id.training_job(), id.evaluation_job(), id.serving_name()] {
+            assert!(name.len() <= 63, "{name}");
+        }
+    }
+}
