@@ -1,0 +1,356 @@
+"""Starts MiniStack 1.5.33 in this process, corrected where AWS behaves otherwise and the pipeline depends on it.
+
+EventBridge
+ 1. PutEvents accepts `aws.*` sources, so that a local service can emit its state-change events.
+ 2. Schedules are looked at every second instead of every ten.
+Step Functions
+ 3. An error of the Lambda behind `lambda:invoke.waitForTaskToken` fails the task at once (the release swallows it,
+    and the state hangs until its timeout).
+ 4. HeartbeatSeconds is enforced for waiting tasks; TimeoutSecondsPath and HeartbeatSecondsPath are resolved.
+ 5. StopExecution stops: no state of a stopped execution starts, in a Map or a Parallel either, its waits end, and a
+    late failure does not turn ABORTED into FAILED. Likewise for a state machine's TimeoutSeconds, which is enforced.
+ 6. The first failing branch of a Parallel, or iteration of a Map, ends its siblings' waits and lets none of their
+    further states start. A Lambda that a sibling is in is still waited for.
+ 7. StartExecution with the name and input of a running execution answers that execution.
+ 8. A token that was answered, or whose state ended, answers TaskTimedOut, and an unknown one InvalidToken.
+Lambda
+ 9. A function's credentials are those of its role, whether or not AUTH enforces policies.
+
+Environment: GATEWAY_PORT, BIND_HOST=127.0.0.1, IOT_MTLS_ENABLED=0, SFTP_ENABLED=0, AWS_ENDPOINT_URL (what Lambdas
+are given). Health: GET /_ministack/health.
+"""
+
+import contextvars
+import hashlib
+import json
+import sys
+import threading
+import time
+
+import ministack.core.lambda_runtime as lambda_runtime
+import ministack.services.eventbridge as eventbridge
+import ministack.services.iam as iam
+import ministack.services.lambda_svc as lambda_service
+import ministack.services.scheduler as scheduler
+import ministack.services.stepfunctions as stepfunctions
+import ministack.services.sts as sts
+from ministack.app import main
+from ministack.core.responses import error_response_json, json_response, now_iso
+
+ExecutionError = stepfunctions._ExecutionError
+
+# --- EventBridge ------------------------------------------------------------------------------------------------
+
+_put_events = eventbridge._put_events
+
+
+def put_events_from_any_source(data, allow_aws_source=False):
+    return _put_events(data, True)
+
+
+eventbridge._put_events = put_events_from_any_source
+eventbridge._SCHEDULER_TICK_INTERVAL = 1
+scheduler._SCHEDULE_TICK_INTERVAL = 1
+
+# --- Step Functions: what stops together ------------------------------------------------------------------------
+
+# The error that a stopped scope's states end in. No Retry or Catch sees it.
+STOPPED = "Lockstep.Stopped"
+
+
+class Scope:
+    """States that stop together: an execution, or the branches of one attempt at a Parallel or Map."""
+
+    def __init__(self, parent=None):
+        self.lock = threading.Lock()
+        self.stopped = threading.Event()
+        self.children, self.tokens = [], set()
+        self.failure = None
+        if parent is not None:
+            with parent.lock:
+                parent.children.append(self)
+            if parent.stopped.is_set():
+                self.stop()
+
+    def stop(self, failure=None):
+        with self.lock:
+            if self.failure is None:
+                self.failure = failure
+            self.stopped.set()
+            children, tokens = list(self.children), list(self.tokens)
+        for child in children:
+            child.stop()
+        for token in tokens:
+            end_wait(token, STOPPED, "The execution no longer runs this state")
+
+    def check(self):
+        if self.stopped.is_set():
+            raise ExecutionError(STOPPED, "The execution no longer runs this state")
+
+
+_scope = contextvars.ContextVar("scope", default=None)
+_token = contextvars.ContextVar("token", default=None)
+_execution_scopes = {}
+_ended_tokens = set()
+
+
+def end_wait(token, error, cause):
+    task = stepfunctions._task_tokens.get(token)
+    if task and not task["event"].is_set():
+        task["error"] = {"Error": error, "Cause": cause}
+        task["event"].set()
+
+
+_run_execution = stepfunctions._run_execution
+_fail_execution = stepfunctions._fail_execution
+_stop_execution = stepfunctions._stop_execution
+_start_execution = stepfunctions._start_execution
+_execute_task = stepfunctions._execute_task
+_run_sub_machine = stepfunctions._run_sub_machine
+_run_parallel_branches = stepfunctions._run_parallel_branches
+_run_map_items = stepfunctions._run_map_items
+_find_matching_retrier = stepfunctions._find_matching_retrier
+_find_matching_catcher = stepfunctions._find_matching_catcher
+_scaled_sleep = stepfunctions._scaled_sleep
+_call_lambda = stepfunctions._call_lambda
+_invoke_with_callback = stepfunctions._invoke_with_callback
+
+
+def run_execution(execution_arn):
+    execution = stepfunctions._executions.get(execution_arn)
+    scope = _execution_scopes.setdefault(execution_arn, Scope())
+    _scope.set(scope)
+    timer = None
+    if execution:
+        machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {}
+        try:
+            seconds = json.loads(machine.get("definition", "{}")).get("TimeoutSeconds")
+        except ValueError:
+            seconds = None
+        if seconds:
+            context = contextvars.copy_context()
+            timer = threading.Timer(seconds, context.run, (time_out_execution, execution, scope))
+            timer.daemon = True
+            timer.start()
+    try:
+        _run_execution(execution_arn)
+    finally:
+        if timer:
+            timer.cancel()
+        _execution_scopes.pop(execution_arn, None)
+
+
+def time_out_execution(execution, scope):
+    if execution["status"] != "RUNNING":
+        return
+    execution["status"] = "TIMED_OUT"
+    execution["stopDate"] = now_iso()
+    stepfunctions._add_event(execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {}})
+    stepfunctions._emit_execution_status_event(execution)
+    scope.stop()
+
+
+def fail_execution_that_runs(execution, error, cause):
+    if execution["status"] == "RUNNING":
+        _fail_execution(execution, error, cause)
+
+
+def stop_execution(data):
+    answer = _stop_execution(data)
+    scope = _execution_scopes.get(data.get("executionArn"))
+    if scope and answer[0] == 200:
+        scope.stop()
+    return answer
+
+
+def start_execution_once(data):
+    machine = stepfunctions._resolve_state_machine_arn(data.get("stateMachineArn", "").split("#")[0])
+    if machine and data.get("name"):
+        arn = machine.replace(":stateMachine:", ":execution:") + ":" + data["name"]
+        first = stepfunctions._executions.get(arn)
+        if first and first["status"] == "RUNNING" and first["input"] == data.get("input", "{}"):
+            return json_response({"executionArn": arn, "startDate": first["startDate"]})
+    return _start_execution(data)
+
+
+def execute_task(state, raw_input, execution, context):
+    scope = _scope.get()
+    if scope:
+        scope.check()
+    if execution and execution.get("status") not in (None, "RUNNING"):
+        raise ExecutionError(STOPPED, "The execution no longer runs this state")
+    resolved = dict(state)
+    for field in ("TimeoutSeconds", "HeartbeatSeconds"):
+        path = resolved.pop(f"{field}Path", None)
+        if path is None:
+            continue
+        effective = stepfunctions._apply_input_path(state, raw_input, context)
+        seconds = stepfunctions._resolve_path_or_ctx(path, effective, context)
+        if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
+            raise ExecutionError(
+                "States.Runtime", f"{field}Path '{path}' must select a positive whole number, and selects {seconds!r}")
+        resolved[field] = seconds
+    return _execute_task(resolved, raw_input, execution, context)
+
+
+def run_sub_machine(states, start_at, input_data, execution, context):
+    # Branches that run side by side must not see each other's State and Task in the context object.
+    try:
+        return _run_sub_machine(states, start_at, input_data, execution, dict(context))
+    except ExecutionError as failure:
+        scope = _scope.get()
+        if scope and failure.error != STOPPED:
+            scope.stop(failure)
+        raise
+
+
+def stopping_together(run):
+    def attempt(state, raw_input, execution, context):
+        parent = _scope.get()
+        scope = Scope(parent)
+        marker = _scope.set(scope)
+        try:
+            return run(state, raw_input, execution, context)
+        except ExecutionError:
+            if parent:
+                parent.check()
+            if scope.failure:  # The first to fail, where the release reports the first in order.
+                raise scope.failure from None
+            raise
+        finally:
+            _scope.reset(marker)
+
+    return attempt
+
+
+def find_retrier(retriers, error, counts):
+    return (None, -1) if error == STOPPED else _find_matching_retrier(retriers, error, counts)
+
+
+def find_catcher(catchers, error):
+    return None if error == STOPPED else _find_matching_catcher(catchers, error)
+
+
+def sleep_unless_stopped(seconds):
+    scope = _scope.get()
+    if scope is None:
+        return _scaled_sleep(seconds)
+    if scope.stopped.wait(seconds):
+        scope.check()
+
+
+stepfunctions._run_execution = run_execution
+stepfunctions._fail_execution = fail_execution_that_runs
+stepfunctions._stop_execution = stop_execution
+stepfunctions._start_execution = start_execution_once
+stepfunctions._execute_task = execute_task
+stepfunctions._run_sub_machine = run_sub_machine
+stepfunctions._run_parallel_branches = stopping_together(_run_parallel_branches)
+stepfunctions._run_map_items = stopping_together(_run_map_items)
+stepfunctions._find_matching_retrier = find_retrier
+stepfunctions._find_matching_catcher = find_catcher
+stepfunctions._scaled_sleep = sleep_unless_stopped
+
+# --- Step Functions: waiting for a task token -------------------------------------------------------------------
+
+
+def call_lambda_failing_its_task(reference, event):
+    try:
+        return _call_lambda(reference, event)
+    except ExecutionError as failure:
+        end_wait(_token.get(), failure.error, failure.cause)
+        raise
+
+
+def invoke_with_heartbeat(resource, input_data, token, state):
+    scope = _scope.get()
+    if scope:
+        with scope.lock:
+            scope.tokens.add(token)
+        scope.check()
+    marker = _token.set(token)
+    seconds = state.get("HeartbeatSeconds")
+    done = threading.Event()
+
+    def watch():
+        last_beat, seen = time.monotonic(), None
+        while not done.wait(0.2):
+            task = stepfunctions._task_tokens.get(token)
+            if task is None:
+                continue
+            if task["heartbeat"] != seen:
+                seen, last_beat = task["heartbeat"], time.monotonic()
+            if time.monotonic() - last_beat > seconds:
+                end_wait(token, "States.Timeout", "Heartbeat timed out")
+                return
+
+    _ended_tokens.discard(token)
+    if seconds:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        return _invoke_with_callback(resource, input_data, token, state)
+    finally:
+        done.set()
+        _token.reset(marker)
+        _ended_tokens.add(token)
+        if scope:
+            with scope.lock:
+                scope.tokens.discard(token)
+
+
+def answering_once(answer):
+    def guarded(data):
+        token = data.get("taskToken")
+        task = stepfunctions._task_tokens.get(token)
+        if task is None or task["event"].is_set():
+            if task is None and token not in _ended_tokens:
+                return error_response_json("InvalidToken", "Invalid Token: 'Invalid token'", 400)
+            return error_response_json(
+                "TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'", 400)
+        return answer(data)
+
+    return guarded
+
+
+def succeed_with_json(data):
+    try:
+        json.loads(data.get("output", "null"))
+    except ValueError:
+        return error_response_json("InvalidOutput", "Invalid Output: 'The provided JSON output data is invalid'", 400)
+    return _send_task_success(data)
+
+
+_send_task_success = stepfunctions._send_task_success
+stepfunctions._call_lambda = call_lambda_failing_its_task
+stepfunctions._invoke_with_callback = invoke_with_heartbeat
+stepfunctions._send_task_success = answering_once(succeed_with_json)
+stepfunctions._send_task_failure = answering_once(stepfunctions._send_task_failure)
+stepfunctions._send_task_heartbeat = answering_once(stepfunctions._send_task_heartbeat)
+
+# --- Lambda -----------------------------------------------------------------------------------------------------
+
+
+def role_credentials(config):
+    """A session of the function's role; `UserId` carries the role's id, which is what `aws:userid` is on AWS."""
+    account, _region = lambda_runtime._account_region_from_function_config(config)
+    role_arn, name = config.get("Role", ""), config.get("FunctionName", "function")[:64]
+    role_name = role_arn.rsplit("/", 1)[-1]
+    role = iam._roles.get_scoped(account, None, role_name) or {}
+    digest = hashlib.sha256(f"{config.get('FunctionArn', '')}:{role_arn}".encode()).hexdigest()
+    key = f"ASIA{digest[:16].upper()}"
+    secret = hashlib.sha256(f"secret:{digest}".encode()).hexdigest()
+    token = hashlib.sha256(f"token:{digest}".encode()).hexdigest()
+    sts.register_session(key, {
+        "Arn": f"arn:aws:sts::{account}:assumed-role/{role_name}/{name}",
+        "UserId": f"{role.get('RoleId', role_name)}:{name}",
+        "SecretAccessKey": secret,
+        "SessionToken": token,
+    })
+    return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+
+
+lambda_runtime.execution_credentials = role_credentials
+lambda_service.execution_credentials = role_credentials
+
+if __name__ == "__main__":
+    sys.exit(main())
