@@ -1,0 +1,230 @@
+//! `serve`: SageMaker's hosting contract, `GET /ping` and `POST /invocations`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::checkpoint::Checkpoint;
+use crate::generate::{Sampling, generate};
+use crate::layout::Layout;
+use crate::lora::Adapters;
+use crate::model::Model;
+use crate::{Error, progress};
+
+/// Larger requests are refused before they are read.
+const MAX_BODY_BYTES: usize = 1 << 20;
+/// SageMaker kills a container 30 s after SIGTERM; requests under way get most of that.
+const GRACE: Duration = Duration::from_secs(25);
+/// SageMaker gives a request 60 s; one that has not started by then is better told so.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where to listen.
+#[derive(Debug, Clone, Copy)]
+pub struct Address {
+    host: IpAddr,
+    port: u16,
+}
+
+impl Address {
+    /// From `MODEL_CONTAINER_HOST` and `SAGEMAKER_BIND_TO_PORT`, else 0.0.0.0:8080.
+    pub fn from_environment() -> Result<Self, Error> {
+        let host = parse("MODEL_CONTAINER_HOST", "an IP address such as 127.0.0.1")?;
+        let port = parse("SAGEMAKER_BIND_TO_PORT", "a port from 0 (any free one) to 65535")?;
+        Ok(Self { host: host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), port: port.unwrap_or(8080) })
+    }
+}
+
+fn parse<T: std::str::FromStr>(name: &'static str, remedy: &'static str) -> Result<Option<T>, Error> {
+    let Some(value) = std::env::var_os(name) else { return Ok(None) };
+    let value = value.to_string_lossy().into_owned();
+    value.parse().map(Some).map_err(|_| Error::EnvironmentInvalid { name, value, remedy })
+}
+
+struct Served {
+    checkpoint: Checkpoint,
+    model: Model,
+    slots: Semaphore,
+}
+
+/// Loads the model, then answers until SIGTERM.
+pub async fn serve(layout: &Layout, address: Address) -> Result<(), Error> {
+    let asked = shutdown()
+        .map_err(|source| Error::CannotListen { address: "the signal handler".to_owned(), source })?;
+    let checkpoint = Checkpoint::load(&layout.model())?;
+    let model = Model::new(checkpoint.config.clone(), checkpoint.weights.clone(), Adapters::default())?;
+    let slots = std::thread::available_parallelism().map_or(1, usize::from);
+    let served = Arc::new(Served { checkpoint, model, slots: Semaphore::new(slots) });
+    let wanted = format!("{}:{}", address.host, address.port);
+    let refused = |source| Error::CannotListen { address: wanted.clone(), source };
+    let listener = TcpListener::bind((address.host, address.port)).await.map_err(refused)?;
+    progress::line(format_args!("listening on http://{}", listener.local_addr().map_err(refused)?));
+    let (ended, mut end) = tokio::sync::watch::channel(false);
+    let graceful = axum::serve(listener, router(served)).with_graceful_shutdown(async move {
+        asked.await;
+        progress::line(format_args!("stopping: no new connections, finishing what is under way"));
+        let _ = ended.send(true);
+    });
+    tokio::select! {
+        result = graceful => result.map_err(refused),
+        // A client that never finishes its request may not keep the container alive.
+        () = async { let _ = end.wait_for(|ended| *ended).await; tokio::time::sleep(GRACE).await; } => Ok(()),
+    }
+}
+
+fn shutdown() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    })
+}
+
+fn router(served: Arc<Served>) -> Router {
+    Router::new()
+        .route("/ping", get(|| async { StatusCode::OK }))
+        .route("/invocations", post(invocations))
+        .method_not_allowed_fallback(|| async {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "use GET /ping or POST /invocations")
+        })
+        .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "use GET /ping or POST /invocations") })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(served)
+}
+
+/// What a caller may ask. Unknown fields are refused: a misspelt parameter would silently do nothing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    inputs: String,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Parameters {
+    max_new_tokens: usize,
+    temperature: f64,
+    seed: Option<u64>,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self { max_new_tokens: 32, temperature: 0.0, seed: None }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    generated_text: String,
+}
+
+/// An error that the caller reads.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body {
+            error: String,
+        }
+        (self.status, Json(Body { error: self.message })).into_response()
+    }
+}
+
+async fn invocations(
+    State(served): State<Arc<Served>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<[Answer; 1]>, Refusal> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = format!("the body is larger than {MAX_BODY_BYTES} bytes; send a shorter `inputs`");
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+        }
+        status => Refusal::new(status, "the body could not be read; send it whole"),
+    })?;
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        let message = format!("Content-Type is \"{media}\"; send application/json");
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    let request: Request = serde_json::from_slice(&body).map_err(|error| {
+        let form = r#"{"inputs": "text", "parameters": {"max_new_tokens": 32, "temperature": 0.0}}"#;
+        Refusal::bad(format!("the body is not a request ({error}); send {form}"))
+    })?;
+    let (prompt, sampling) = check(&served, request)?;
+    let failed =
+        || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "generation failed; the container's log says why");
+    let slot = tokio::time::timeout(PATIENCE, served.slots.acquire())
+        .await
+        .map_err(|_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "all slots are busy; try again later"))?
+        .map_err(|_| failed())?;
+    let worker = Arc::clone(&served);
+    let text = tokio::task::spawn_blocking(move || {
+        let tokens = generate(&worker.model, &prompt, sampling)?;
+        worker.checkpoint.text(&tokens)
+    })
+    .await;
+    drop(slot);
+    match text {
+        Ok(Ok(generated_text)) => Ok(Json([Answer { generated_text }])),
+        Ok(Err(error)) => {
+            progress::line(format_args!("generation failed: {error}"));
+            Err(failed())
+        }
+        Err(_) => Err(failed()),
+    }
+}
+
+fn check(served: &Served, request: Request) -> Result<(Vec<u32>, Sampling), Refusal> {
+    let Parameters { max_new_tokens, temperature, seed } = request.parameters;
+    let context = served.model.config().max_position_embeddings;
+    if request.inputs.is_empty() {
+        return Err(Refusal::bad("`inputs` is empty; send the text to continue"));
+    }
+    if !(1..=context).contains(&max_new_tokens) {
+        let message =
+            format!("`parameters.max_new_tokens` is {max_new_tokens}; give a number from 1 to {context}");
+        return Err(Refusal::bad(message));
+    }
+    if !(temperature == 0.0 || (0.01..=5.0).contains(&temperature)) {
+        let message =
+            format!("`parameters.temperature` is {temperature}; give 0, or a number from 0.01 to 5");
+        return Err(Refusal::bad(message));
+    }
+    let prompt =
+        served.checkpoint.prompt(&request.inputs).map_err(|error| Refusal::bad(error.to_string()))?;
+    if prompt.len() >= context {
+        let message =
+            format!("`inputs` has {} tokens; send fewer than {context}, the model's context", prompt.len());
+        return Err(Refusal::bad(message));
+    }
+    let seed = seed.unwrap_or_else(rand::random);
+    Ok((prompt, Sampling { max_new_tokens, temperature, seed }))
+}
