@@ -62,9 +62,9 @@ variable "security_group_ids" {
 }
 
 variable "evaluation_writers" {
-  description = "`aws:userid` patterns of those who may write `datasets/evaluation/`. The policy names the same."
+  description = "`aws:userid` patterns of those who may write `datasets/evaluation/`; without this, those that the policy names. Nobody, if none."
   type        = list(string)
-  default     = []
+  default     = null
 }
 
 variable "policy_path" {

@@ -1,0 +1,217 @@
+locals {
+  buckets = toset(["intake", "work", "evidence"])
+}
+
+resource "aws_s3_bucket" "this" {
+  for_each = local.buckets
+
+  bucket              = local.bucket_names[each.key]
+  force_destroy       = var.force_destroy
+  object_lock_enabled = each.key == "evidence"
+}
+
+resource "aws_s3_bucket_versioning" "this" {
+  for_each = local.buckets
+
+  bucket = aws_s3_bucket.this[each.key].id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
+  for_each = local.buckets
+
+  bucket = aws_s3_bucket.this[each.key].id
+
+  rule {
+    bucket_key_enabled = true
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = aws_kms_key.data.arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "this" {
+  for_each = local.buckets
+
+  bucket                  = aws_s3_bucket.this[each.key].id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_ownership_controls" "this" {
+  for_each = local.buckets
+
+  bucket = aws_s3_bucket.this[each.key].id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  for_each = local.buckets
+
+  bucket = aws_s3_bucket.this[each.key].id
+
+  # A download that was verified and found wrong is aborted by its function; this catches one that died first.
+  rule {
+    id     = "abort-incomplete-uploads"
+    status = "Enabled"
+
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 1
+    }
+  }
+}
+
+resource "aws_s3_bucket_object_lock_configuration" "evidence" {
+  bucket = aws_s3_bucket.this["evidence"].id
+
+  rule {
+    default_retention {
+      mode = "GOVERNANCE"
+      days = var.evidence_retention_days
+    }
+  }
+}
+
+resource "aws_s3_bucket_notification" "intake" {
+  bucket      = aws_s3_bucket.this["intake"].id
+  eventbridge = true
+}
+
+locals {
+  over_tls_only = {
+    for purpose, arn in local.bucket_arns : purpose => {
+      Sid       = "SpeakTlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = [arn, "${arn}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }
+  }
+
+  intake_statements = [
+    {
+      # The place of a request says who submitted it, and nothing that it holds does.
+      Sid         = "WriteUnderOnesOwnIdOnly"
+      Effect      = "Deny"
+      Principal   = "*"
+      Action      = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+      NotResource = "${local.bucket_arns["intake"]}/requests/$${aws:userid}/*"
+    },
+  ]
+
+  # Where each function alone may write in the work bucket.
+  write_once = { models = "download-model", artifacts = "seal-artifact" }
+
+  work_statements = concat(
+    [
+      for prefix, verb in local.write_once : {
+        Sid       = "Write${title(prefix)}AsOneFunction"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${local.bucket_arns["work"]}/${prefix}/*"
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = local.role_principals[verb] } }
+      }
+    ],
+    [
+      {
+        # An endpoint reads its prefix again whenever it grows: what was verified there must stay what it was.
+        # Parts of an upload create nothing yet, and cannot carry the header.
+        Sid       = "WriteOnce"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = [for prefix in keys(local.write_once) : "${local.bucket_arns["work"]}/${prefix}/*"]
+        Condition = {
+          Null = { "s3:if-none-match" = "true" }
+          Bool = { "s3:ObjectCreationOperation" = "true" }
+        }
+      },
+      {
+        Sid       = "NeverDelete"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+        Resource  = [for prefix in keys(local.write_once) : "${local.bucket_arns["work"]}/${prefix}/*"]
+      },
+      merge(
+        {
+          # Who submits a model must not choose what it is judged by.
+          Sid       = "WriteEvaluationDataAsItsStewardsOnly"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+          Resource  = "${local.bucket_arns["work"]}/datasets/evaluation/*"
+        },
+        length(local.evaluation_writers) == 0 ? {} : { Condition = { StringNotLike = { "aws:userid" = local.evaluation_writers } } },
+      ),
+    ],
+  )
+
+  evidence_statements = concat(
+    [
+      for verb in sort(local.attesting) : {
+        Sid       = "Write${join("", [for word in split("-", verb) : title(word)])}EvidenceAsItself"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${local.bucket_arns["evidence"]}/${verb == "seal-run" ? "runs/*/record.json" : "runs/*/${verb}/*"}"
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = local.role_principals[verb] } }
+      }
+    ],
+    [
+      {
+        Sid       = "WriteEvidenceAsAGateOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${local.bucket_arns["evidence"]}/runs/*"
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = flatten([for verb in sort(local.attesting) : local.role_principals[verb]]) } }
+      },
+      {
+        Sid       = "WritePolicyAsTheDeployerOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${local.bucket_arns["evidence"]}/policy/*"
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = local.deployers } }
+      },
+      {
+        Sid         = "WriteNothingElse"
+        Effect      = "Deny"
+        Principal   = "*"
+        Action      = "s3:PutObject"
+        NotResource = ["${local.bucket_arns["evidence"]}/runs/*", "${local.bucket_arns["evidence"]}/policy/*"]
+      },
+    ],
+  )
+
+  bucket_statements = {
+    intake   = local.intake_statements
+    work     = local.work_statements
+    evidence = local.evidence_statements
+  }
+}
+
+resource "aws_s3_bucket_policy" "this" {
+  for_each = local.buckets
+
+  bucket = aws_s3_bucket.this[each.key].id
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = concat([local.over_tls_only[each.key]], local.bucket_statements[each.key])
+  })
+}

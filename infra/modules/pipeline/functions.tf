@@ -1,0 +1,160 @@
+locals {
+  # One entry for each crate under functions/. `environment` is the whole list of what its settings.rs reads:
+  # a contract test compares the two. A function's timeout ends before its state's, so that the state sees the
+  # function's own error and not its own impatience.
+  functions = {
+    admit-run = {
+      timeout   = 110
+      memory_mb = 512
+      environment = [
+        "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_TABLE", "LOCKSTEP_POLICY_VERSION_ID",
+        "LOCKSTEP_POLICY_SHA256", "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_INTAKE_BUCKET", "LOCKSTEP_SWEEP_SECONDS",
+        "LOCKSTEP_ENDPOINTS",
+      ]
+    }
+    download-model = {
+      timeout   = 900
+      memory_mb = 2048
+      environment = [
+        "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_POLICY_VERSION_ID", "LOCKSTEP_POLICY_SHA256",
+        "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY", "LOCKSTEP_HUB_TOKEN_SECRET", "HF_ENDPOINT",
+      ]
+    }
+    scan-gate = {
+      timeout   = 120
+      memory_mb = 256
+      environment = [
+        "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_TABLE", "LOCKSTEP_POLICY_VERSION_ID",
+        "LOCKSTEP_POLICY_SHA256", "LOCKSTEP_SIGNING_KEY",
+      ]
+    }
+    launch-training = {
+      timeout   = 300
+      memory_mb = 512
+      environment = [
+        "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_TABLE", "LOCKSTEP_POLICY_VERSION_ID",
+        "LOCKSTEP_POLICY_SHA256", "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY", "LOCKSTEP_JOB_ROLE_ARN",
+        "LOCKSTEP_SUBNET_IDS", "LOCKSTEP_SECURITY_GROUP_IDS",
+      ]
+    }
+    seal-artifact = {
+      timeout   = 900
+      memory_mb = 2048
+      environment = [
+        "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_POLICY_VERSION_ID", "LOCKSTEP_POLICY_SHA256",
+        "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY",
+      ]
+    }
+    evaluate-model = {
+      timeout   = 300
+      memory_mb = 512
+      environment = [
+        "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_TABLE", "LOCKSTEP_POLICY_VERSION_ID",
+        "LOCKSTEP_POLICY_SHA256", "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY", "LOCKSTEP_JOB_ROLE_ARN",
+        "LOCKSTEP_SUBNET_IDS", "LOCKSTEP_SECURITY_GROUP_IDS",
+      ]
+    }
+    approve-package = {
+      timeout   = 120
+      memory_mb = 256
+      environment = [
+        "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_TABLE", "LOCKSTEP_POLICY_VERSION_ID",
+        "LOCKSTEP_POLICY_SHA256", "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_SUBNET_IDS", "LOCKSTEP_SECURITY_GROUP_IDS",
+        "LOCKSTEP_TOPIC_ARN",
+      ]
+    }
+    deploy-endpoint = {
+      timeout   = 300
+      memory_mb = 512
+      environment = [
+        "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_TABLE", "LOCKSTEP_POLICY_VERSION_ID",
+        "LOCKSTEP_POLICY_SHA256", "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY", "LOCKSTEP_ENDPOINTS",
+        "LOCKSTEP_SUBNET_IDS", "LOCKSTEP_SECURITY_GROUP_IDS", "LOCKSTEP_ENDPOINT_ROLE_ARN", "LOCKSTEP_TRUST_ROOT",
+      ]
+    }
+    resume-execution = {
+      timeout     = 60
+      memory_mb   = 256
+      environment = ["LOCKSTEP_TABLE"]
+    }
+    seal-run = {
+      timeout   = 120
+      memory_mb = 512
+      environment = [
+        "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_TABLE", "LOCKSTEP_SIGNING_KEY",
+        "LOCKSTEP_TOPIC_ARN",
+      ]
+    }
+  }
+
+  # What each variable holds, but for LOCKSTEP_SIGNING_KEY, which is each function's own.
+  settings = {
+    LOCKSTEP_WORK_BUCKET        = aws_s3_bucket.this["work"].id
+    LOCKSTEP_EVIDENCE_BUCKET    = aws_s3_bucket.this["evidence"].id
+    LOCKSTEP_INTAKE_BUCKET      = aws_s3_bucket.this["intake"].id
+    LOCKSTEP_TABLE              = local.table_name
+    LOCKSTEP_POLICY_VERSION_ID  = aws_s3_object.policy.version_id
+    LOCKSTEP_POLICY_SHA256      = filesha256(var.policy_path)
+    LOCKSTEP_DATA_KEY           = aws_kms_key.data.arn
+    LOCKSTEP_SWEEP_SECONDS      = tostring(var.sweep_seconds)
+    LOCKSTEP_ENDPOINTS          = jsonencode({ for name in keys(var.endpoints) : name => { alarms = local.alarm_names[name] } })
+    LOCKSTEP_HUB_TOKEN_SECRET   = aws_secretsmanager_secret.hub_token.arn
+    HF_ENDPOINT                 = var.hf_endpoint
+    LOCKSTEP_JOB_ROLE_ARN       = local.role_arns["job"]
+    LOCKSTEP_ENDPOINT_ROLE_ARN  = local.role_arns["endpoint"]
+    LOCKSTEP_SUBNET_IDS         = join(",", var.subnet_ids)
+    LOCKSTEP_SECURITY_GROUP_IDS = join(",", var.security_group_ids)
+    LOCKSTEP_TRUST_ROOT         = jsonencode(local.trust_root)
+    LOCKSTEP_TOPIC_ARN          = local.topic_arn
+  }
+}
+
+resource "aws_lambda_function" "this" {
+  for_each = local.functions
+
+  function_name    = local.function_names[each.key]
+  role             = aws_iam_role.function[each.key].arn
+  runtime          = "provided.al2023"
+  handler          = "bootstrap"
+  architectures    = [var.architecture]
+  filename         = "${var.zips_dir}/${each.key}.zip"
+  source_code_hash = filebase64sha256("${var.zips_dir}/${each.key}.zip")
+  memory_size      = each.value.memory_mb
+  timeout          = each.value.timeout
+  kms_key_arn      = aws_kms_key.data.arn
+
+  environment {
+    variables = merge(
+      var.extra_environment,
+      { RUST_LOG = var.log_filter },
+      {
+        for name in each.value.environment :
+        name => name == "LOCKSTEP_SIGNING_KEY" ? aws_kms_key.signing[each.key].arn : local.settings[name]
+      },
+    )
+  }
+
+  tracing_config {
+    mode = "Active"
+  }
+
+  logging_config {
+    log_format = "Text" # the functions write JSON lines themselves
+    log_group  = local.function_log_groups[each.key]
+  }
+}
+
+locals {
+  function_log_groups = { for verb, name in local.function_names : verb => "/aws/lambda/${name}" }
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  for_each = local.functions
+
+  name              = local.function_log_groups[each.key]
+  retention_in_days = var.log_retention_days
+  kms_key_id        = aws_kms_key.data.arn
+
+  # CloudWatch Logs tries the key when it is set.
+  depends_on = [aws_kms_key_policy.data]
+}

@@ -1,0 +1,115 @@
+locals {
+  # The functions that sign what they decided, or, for seal-run, what happened.
+  attesting = toset([for verb, function in local.functions : verb if contains(function.environment, "LOCKSTEP_SIGNING_KEY")])
+}
+
+# Encrypts everything at rest: buckets, table, topic, secret, logs, volumes, the functions' environment.
+resource "aws_kms_key" "data" {
+  description             = "Encrypts what ${var.name} stores"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+}
+
+# A resource of its own, so that what needs the key's ARN alone need not wait until the policy has spread.
+resource "aws_kms_key_policy" "data" {
+  key_id = aws_kms_key.data.key_id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "LeaveTheRestToIam"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+        Action    = "kms:*"
+        Resource  = "*" # in a key's policy, the key itself
+      },
+      {
+        Sid       = "EncryptLogs"
+        Effect    = "Allow"
+        Principal = { Service = "logs.${local.region}.${local.dns_suffix}" }
+        Action    = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
+        Resource  = "*"
+        Condition = {
+          ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "${local.log_group_prefix}:/aws/*/${var.name}-*" }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_kms_alias" "data" {
+  name          = "alias/${var.name}-data"
+  target_key_id = aws_kms_key.data.key_id
+}
+
+# One key for each attesting function. Who holds a link can tell which function made it, and a function that is
+# taken over can forge no other's. Asymmetric keys cannot rotate: a new one is a new entry in the trust root.
+resource "aws_kms_key" "signing" {
+  for_each = local.attesting
+
+  description              = "Signs what ${local.function_names[each.key]} attests"
+  key_usage                = "SIGN_VERIFY"
+  customer_master_key_spec = "ECC_NIST_P256"
+  deletion_window_in_days  = 30
+}
+
+resource "aws_kms_key_policy" "signing" {
+  for_each = local.attesting
+
+  key_id = aws_kms_key.signing[each.key].key_id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "AdministerWithoutSigning"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+        Action = [
+          "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:EnableKey",
+          "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:GetPublicKey", "kms:ListGrants", "kms:ListResourceTags",
+          "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias",
+          "kms:UpdateKeyDescription", "kms:Verify",
+        ]
+        Resource = "*"
+      },
+      {
+        # Together with the role's own policy: neither is enough alone.
+        Sid       = "SignAsOneFunction"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+        Action    = "kms:Sign"
+        Resource  = "*"
+        Condition = { ArnLike = { "aws:PrincipalArn" = local.role_principals[each.key] } }
+      },
+      {
+        Sid       = "SignAsNobodyElse"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = ["kms:Sign", "kms:CreateGrant"]
+        Resource  = "*"
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = local.role_principals[each.key] } }
+      },
+    ]
+  })
+}
+
+resource "aws_kms_alias" "signing" {
+  for_each = local.attesting
+
+  name          = "alias/${var.name}-sign-${each.key}"
+  target_key_id = aws_kms_key.signing[each.key].key_id
+}
+
+data "aws_kms_public_key" "signing" {
+  for_each = local.attesting
+
+  key_id = aws_kms_key.signing[each.key].arn
+}
+
+locals {
+  # Which key may sign for whom. It goes into deploy-endpoint's environment and never beside the evidence:
+  # whoever can write evidence must not be able to say who signed it.
+  trust_root = { for verb in local.attesting : verb => data.aws_kms_public_key.signing[verb].public_key }
+}
