@@ -112,3 +112,9 @@ variable "evidence_retention_days" {
   type        = number
   default     = 1
 }
+
+variable "abort_uploads_after_days" {
+  description = "Days after which an upload that was never finished is dropped; null for never. The provider takes most of a minute to see it settle."
+  type        = number
+  default     = null
+}

@@ -56,7 +56,7 @@ resource "aws_s3_bucket_ownership_controls" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  for_each = local.buckets
+  for_each = var.abort_uploads_after_days == null ? [] : local.buckets
 
   bucket = aws_s3_bucket.this[each.key].id
 
@@ -68,7 +68,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     filter {}
 
     abort_incomplete_multipart_upload {
-      days_after_initiation = 1
+      days_after_initiation = var.abort_uploads_after_days
     }
   }
 }
@@ -146,6 +146,14 @@ locals {
         Principal = "*"
         Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
         Resource  = [for prefix in keys(local.write_once) : "${local.bucket_arns["work"]}/${prefix}/*"]
+      },
+      {
+        Sid       = "WriteCodeAsTheDeployerOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+        Resource  = "${local.bucket_arns["work"]}/functions/*"
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = local.deployers } }
       },
       merge(
         {

@@ -81,6 +81,9 @@ resource "aws_cloudwatch_event_target" "this" {
     maximum_event_age_in_seconds = 3600
     maximum_retry_attempts       = 185
   }
+
+  # A function that runs before its log group exists would have to make one, without key or retention.
+  depends_on = [aws_cloudwatch_log_group.function]
 }
 
 resource "aws_lambda_permission" "events" {

@@ -109,19 +109,37 @@ locals {
   }
 }
 
+# The code goes through a bucket, where it stays by version: Lambda takes less than a debug build's size in the
+# call itself, and the provider makes functions one after the other when it has to send their code.
+resource "aws_s3_object" "code" {
+  for_each = local.functions
+
+  bucket      = aws_s3_bucket.this["work"].id
+  key         = "functions/${each.key}.zip"
+  source      = "${var.zips_dir}/${each.key}.zip"
+  source_hash = filebase64sha256("${var.zips_dir}/${each.key}.zip")
+
+  # Said here, so that it does not hang on which of the bucket's settings came first. It is no secret.
+  server_side_encryption = "AES256"
+
+  depends_on = [aws_s3_bucket_versioning.this["work"]]
+}
+
 resource "aws_lambda_function" "this" {
   for_each = local.functions
 
-  function_name    = local.function_names[each.key]
-  role             = aws_iam_role.function[each.key].arn
-  runtime          = "provided.al2023"
-  handler          = "bootstrap"
-  architectures    = [var.architecture]
-  filename         = "${var.zips_dir}/${each.key}.zip"
-  source_code_hash = filebase64sha256("${var.zips_dir}/${each.key}.zip")
-  memory_size      = each.value.memory_mb
-  timeout          = each.value.timeout
-  kms_key_arn      = aws_kms_key.data.arn
+  function_name     = local.function_names[each.key]
+  role              = aws_iam_role.function[each.key].arn
+  runtime           = "provided.al2023"
+  handler           = "bootstrap"
+  architectures     = [var.architecture]
+  s3_bucket         = aws_s3_object.code[each.key].bucket
+  s3_key            = aws_s3_object.code[each.key].key
+  s3_object_version = aws_s3_object.code[each.key].version_id
+  source_code_hash  = filebase64sha256("${var.zips_dir}/${each.key}.zip")
+  memory_size       = each.value.memory_mb
+  timeout           = each.value.timeout
+  kms_key_arn       = aws_kms_key.data.arn
 
   environment {
     variables = merge(

@@ -169,6 +169,12 @@ variable "evidence_retention_days" {
   }
 }
 
+variable "abort_uploads_after_days" {
+  description = "Days after which an upload that was never finished is dropped; null for never. The provider takes most of a minute to see it settle."
+  type        = number
+  default     = 1
+}
+
 variable "log_retention_days" {
   description = "Days that logs are kept."
   type        = number
