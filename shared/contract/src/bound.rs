@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn a_threshold_has_exactly_one_bound() {
-        for bad in [r#"{"metric":"m"}"#, r#"{"metric":"m","below":1,"above":2}"#, r#"{"metric":"m","under":1}"#] {
+        for bad in
+            [r#"{"metric":"m"}"#, r#"{"metric":"m","below":1,"above":2}"#, r#"{"metric":"m","under":1}"#]
+        {
             assert!(serde_json::from_str::<Threshold>(bad).is_err(), "{bad}");
         }
     }

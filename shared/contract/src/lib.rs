@@ -34,8 +34,8 @@ pub use policy::{
     TrainingPolicy, Waiver,
 };
 pub use request::{
-    EndpointRequest, EvaluationRequest, LimitRequest, REQUEST_SCHEMA, RegistryRequest, Request, RequestInvalid,
-    SourceRequest, SpotRequest, TrainingRequest,
+    EndpointRequest, EvaluationRequest, LimitRequest, REQUEST_SCHEMA, RegistryRequest, Request,
+    RequestInvalid, SourceRequest, SpotRequest, TrainingRequest,
 };
 pub use run_id::{RunId, RunIdInvalid};
 pub use schemas::state_schemas;

@@ -18,6 +18,7 @@ fn the_committed_schemas_are_those_of_the_types() {
         assert_eq!(committed, text, "{} has drifted; see this test's head", path.display());
         expected.insert(path.file_name().unwrap().to_owned());
     }
-    let present: BTreeSet<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let present: BTreeSet<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(present, expected, "a schema that no type generates");
 }

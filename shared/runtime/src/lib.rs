@@ -1,1 +1,18 @@
-//! runtime
+//! What every function needs around its decision: its environment, its telemetry, the bridge from its errors
+//! to Lambda's, and the places that functions share (plan, policy, evidence, coordination table).
+
+mod attestor;
+mod clients;
+mod coordination;
+mod entry;
+mod environment;
+mod error;
+mod objects;
+
+pub use attestor::Attestor;
+pub use clients::aws_config;
+pub use coordination::{Claim, Coordination, Lease};
+pub use entry::{Invocation, Refusal, serve};
+pub use environment::{Environment, VARIABLES, Variable, var};
+pub use error::{AwsFailure, Error, failed};
+pub use objects::{Evidence, Objects, PolicyPin};

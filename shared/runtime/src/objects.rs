@@ -1,0 +1,159 @@
+//! Objects that the run's state names by digest, and the policy.
+
+use aws_sdk_s3::{Client, primitives::ByteStream, types::ServerSideEncryption};
+use contract::{Gate, LinkRef, ObjectRef, Policy, RunContext, RunPlan, Sha256Digest};
+use evidence::LoadedLink;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Environment, Error, failed, var};
+
+/// Which policy this deployment judges by.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyPin {
+    version_id: String,
+    sha256: String,
+}
+
+impl PolicyPin {
+    /// Reads the pin from the environment.
+    pub fn read(environment: &mut Environment) -> Self {
+        Self {
+            version_id: environment.text(&var::POLICY_VERSION_ID),
+            sha256: environment.text(&var::POLICY_SHA256),
+        }
+    }
+
+    /// Refuses a run that was admitted under another policy.
+    ///
+    /// # Errors
+    /// [`Error::PolicyChanged`].
+    pub fn check(&self, run: &RunContext) -> Result<(), Error> {
+        if run.policy_sha256.as_str() == self.sha256 {
+            return Ok(());
+        }
+        Err(Error::PolicyChanged { expected: run.policy_sha256.to_string(), found: self.sha256.clone() })
+    }
+}
+
+/// Reads and writes objects whose digest is known.
+#[derive(Clone, Debug)]
+pub struct Objects {
+    client: Client,
+}
+
+impl Objects {
+    /// Over a client.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// An object's bytes, if it exists.
+    ///
+    /// # Errors
+    /// [`Error::Aws`].
+    pub async fn bytes(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let sent =
+            self.client.get_object().bucket(bucket).key(key).set_version_id(version.map(str::to_owned));
+        let object = match sent.send().await {
+            Ok(object) => object,
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Ok(None),
+            Err(error) => return Err(failed("s3:GetObject")(error).into()),
+        };
+        let unreadable =
+            |error| Error::Unreadable { place: format!("s3://{bucket}/{key}"), reason: format!("{error}") };
+        Ok(Some(object.body.collect().await.map_err(unreadable)?.to_vec()))
+    }
+
+    /// Reads an object that the state names.
+    ///
+    /// # Errors
+    /// [`Error::Altered`] when its bytes hash to something else, [`Error::Unreadable`] when it is missing or
+    /// is not what it should be.
+    pub async fn read<T: DeserializeOwned>(&self, place: &ObjectRef) -> Result<T, Error> {
+        let name = format!("s3://{}/{}", place.bucket, place.key);
+        let Some(bytes) = self.bytes(&place.bucket, &place.key, None).await? else {
+            return Err(Error::Unreadable { place: name, reason: "it does not exist".to_owned() });
+        };
+        let found = Sha256Digest::of(&bytes);
+        if found != place.sha256 {
+            let (found, expected) = (found.to_string(), place.sha256.to_string());
+            return Err(Error::Altered { place: name, found, expected });
+        }
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Unreadable { place: name, reason: error.to_string() })
+    }
+
+    /// Writes a value as JSON and names it by digest. Equal values have equal bytes, so a retry changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Aws`].
+    pub async fn write<T: Serialize>(&self, bucket: &str, key: &str, value: &T) -> Result<ObjectRef, Error> {
+        let bytes = serde_json::to_vec(value)
+            .map_err(|error| Error::Unreadable { place: key.to_owned(), reason: error.to_string() })?;
+        let sha256 = Sha256Digest::of(&bytes);
+        self.client
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .content_type("application/json")
+            .server_side_encryption(ServerSideEncryption::AwsKms)
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map_err(failed("s3:PutObject"))?;
+        Ok(ObjectRef { bucket: bucket.to_owned(), key: key.to_owned(), sha256 })
+    }
+
+    /// The run's plan.
+    ///
+    /// # Errors
+    /// As [`Objects::read`].
+    pub async fn plan(&self, run: &RunContext) -> Result<RunPlan, Error> {
+        self.read(&run.plan).await
+    }
+
+    /// The policy that this deployment is pinned to.
+    ///
+    /// # Errors
+    /// [`Error::PolicyChanged`] when the object is another one, [`Error::Unreadable`] when it is missing.
+    pub async fn policy(&self, evidence_bucket: &str, pin: &PolicyPin) -> Result<Policy, Error> {
+        let key = "policy/policy.json";
+        let place = format!("s3://{evidence_bucket}/{key}");
+        let Some(bytes) = self.bytes(evidence_bucket, key, Some(&pin.version_id)).await? else {
+            return Err(Error::Unreadable { place, reason: "it does not exist".to_owned() });
+        };
+        let found = Sha256Digest::of(&bytes);
+        if found.as_str() != pin.sha256 {
+            return Err(Error::PolicyChanged { expected: pin.sha256.clone(), found: found.to_string() });
+        }
+        serde_json::from_slice(&bytes).map_err(|error| Error::Unreadable { place, reason: error.to_string() })
+    }
+}
+
+/// The evidence bucket, for those who read links.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    objects: Objects,
+    bucket: String,
+}
+
+impl Evidence {
+    /// Over a client.
+    pub fn new(client: Client, bucket: String) -> Self {
+        Self { objects: Objects::new(client), bucket }
+    }
+
+    /// Reads a link's bytes for the verifier, believing nothing.
+    ///
+    /// # Errors
+    /// [`Error::Aws`].
+    pub async fn load(&self, gate: Gate, reference: &LinkRef) -> Result<LoadedLink, Error> {
+        let bytes = self.objects.bytes(&self.bucket, &reference.key, None).await?;
+        Ok(LoadedLink { gate, reference: reference.clone(), bytes })
+    }
+}
