@@ -21,6 +21,9 @@ resource "aws_s3_object" "policy" {
   ]
 
   lifecycle {
+    # The bucket gives each new version its retention; Terraform would take it for drift.
+    ignore_changes = [object_lock_mode, object_lock_retain_until_date]
+
     precondition {
       condition     = local.policy.schema == "lockstep/policy/v1"
       error_message = "${var.policy_path} must hold a policy of schema lockstep/policy/v1."
