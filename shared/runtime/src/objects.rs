@@ -23,6 +23,15 @@ impl PolicyPin {
         }
     }
 
+    /// The policy's digest.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] when the environment holds no digest.
+    pub fn sha256(&self) -> Result<Sha256Digest, Error> {
+        Sha256Digest::try_from(self.sha256.clone())
+            .map_err(|error| Error::Misconfigured(format!("{}: {error}", var::POLICY_SHA256.name)))
+    }
+
     /// Refuses a run that was admitted under another policy.
     ///
     /// # Errors

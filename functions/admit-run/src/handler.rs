@@ -1,0 +1,184 @@
+//! The story of admission.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_config::SdkConfig;
+use contract::{
+    Admission, AdmitInput, Gate, Request, RunContext, RunId, RunPlan, S3Uri, Sha256Digest, Trigger,
+};
+use evidence::Subject;
+use runtime::{Attestor, Claim, Coordination, Environment, Objects};
+
+use crate::{
+    data,
+    error::AdmitError,
+    image::{self, ImageName},
+    policy::{self, Circumstances},
+    settings::Settings,
+};
+
+/// The function.
+pub struct AdmitRun {
+    settings: Settings,
+    s3: aws_sdk_s3::Client,
+    ecr: aws_sdk_ecr::Client,
+    objects: Objects,
+    attestor: Attestor,
+    coordination: Coordination,
+}
+
+/// The request's bytes, and what is known of where they came from.
+struct Arrival {
+    run_id: RunId,
+    request: Result<Vec<u8>, AdmitError>,
+    submitter: Option<String>,
+}
+
+impl AdmitRun {
+    /// From the environment.
+    ///
+    /// # Errors
+    /// [`runtime::Error::Misconfigured`].
+    pub fn new(config: &SdkConfig) -> Result<Self, runtime::Error> {
+        let mut environment = Environment::of("admit-run");
+        let s3 = aws_sdk_s3::Client::new(config);
+        let function = Self {
+            settings: Settings::read(&mut environment),
+            ecr: aws_sdk_ecr::Client::new(config),
+            objects: Objects::new(s3.clone()),
+            attestor: Attestor::read(&mut environment, config),
+            coordination: Coordination::read(&mut environment, config),
+            s3,
+        };
+        environment.finish(function)
+    }
+
+    /// Claims the run, then judges the request.
+    pub async fn handle(&self, input: AdmitInput) -> Result<Admission, AdmitError> {
+        let AdmitInput::Admit { execution_arn, trigger } = input;
+        let arrival = self.receive(&execution_arn, &trigger).await?;
+        let run_id = arrival.run_id;
+        // Claimed before it is judged, so that a refused run, too, is one run with one record.
+        if self.coordination.claim(&run_id, &execution_arn).await? == Claim::Taken {
+            tracing::info!(%run_id, "another execution has this run");
+            return Ok(Admission { duplicate: true, run_id, run: None });
+        }
+        let bytes = arrival.request?;
+        let request = Request::parse(&bytes)?;
+        let run = self.admit(run_id.clone(), execution_arn, request, &bytes, arrival.submitter).await?;
+        Ok(Admission { duplicate: false, run_id, run: Some(run) })
+    }
+
+    /// Finds the request, and the identity of what started the run.
+    async fn receive(&self, execution_arn: &str, trigger: &serde_json::Value) -> Result<Arrival, AdmitError> {
+        let of_execution = RunId::of_execution(execution_arn);
+        let trigger = match Trigger::parse(trigger) {
+            Ok(trigger) => trigger,
+            Err(unknown) => return Ok(Self::refused(of_execution, unknown)),
+        };
+        let (uri, version, named) = match trigger {
+            Trigger::Inline(request) => {
+                let request = Ok(request.to_string().into_bytes());
+                return Ok(Arrival { run_id: of_execution, request, submitter: None });
+            }
+            Trigger::Reference { uri, version_id } => (uri, version_id, Some(of_execution.clone())),
+            Trigger::Schedule { schedule, uri } => {
+                (uri, None, Some(RunId::of(&["schedule", &schedule.name, &schedule.time])))
+            }
+            Trigger::Upload { uri, version_id } => (uri, version_id, None),
+        };
+        let Some(submitter) = self.submitter_of(&uri) else {
+            let refusal =
+                AdmitError::Place { place: uri.to_string(), intake: self.settings.intake_bucket.clone() };
+            return Ok(Self::refused(named.unwrap_or(of_execution), refusal));
+        };
+        let bytes = self.objects.bytes(uri.bucket(), uri.key(), version.as_deref()).await?;
+        let Some(bytes) = bytes else {
+            return Ok(Self::refused(
+                named.unwrap_or(of_execution),
+                AdmitError::RequestMissing(uri.to_string()),
+            ));
+        };
+        let content = Sha256Digest::of(&bytes);
+        let run_id = named.unwrap_or_else(|| RunId::of(&["upload", uri.key(), content.as_str()]));
+        Ok(Arrival { run_id, request: Ok(bytes), submitter: Some(submitter) })
+    }
+
+    fn refused(run_id: RunId, refusal: impl Into<AdmitError>) -> Arrival {
+        Arrival { run_id, request: Err(refusal.into()), submitter: None }
+    }
+
+    /// `requests/<userid>/...` in the intake bucket: the bucket's policy ties that prefix to the caller's
+    /// `${aws:userid}`, which is how the submitter is known.
+    fn submitter_of(&self, uri: &S3Uri) -> Option<String> {
+        let (userid, file) = uri.key().strip_prefix("requests/")?.split_once('/')?;
+        let known = uri.bucket() == self.settings.intake_bucket && !userid.is_empty() && !file.is_empty();
+        known.then(|| userid.to_owned())
+    }
+
+    async fn admit(
+        &self,
+        run_id: RunId,
+        execution_arn: String,
+        request: Request,
+        bytes: &[u8],
+        submitter: Option<String>,
+    ) -> Result<RunContext, AdmitError> {
+        let policy = self.objects.policy(self.attestor.bucket(), &self.settings.policy).await?;
+        let name = ImageName::parse(&request.image)?;
+        let around = Circumstances {
+            endpoints: self.settings.endpoints.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+            submitter: submitter.as_deref(),
+            work_bucket: &self.settings.work_bucket,
+            repository: &name.repository,
+        };
+        let cost_usd = policy::judge(&request, &policy, &around)?;
+        let image = image::resolve(&self.ecr, &request.image, &name).await?;
+        let training_rows =
+            data::check(&self.s3, "training.data", &request.training.data, &policy.data).await?;
+        let evaluation_rows =
+            data::check(&self.s3, "evaluation.data", &request.evaluation.data, &policy.data).await?;
+
+        let limits = policy::limits(&request, &policy, self.settings.sweep_seconds);
+        let mut request = request;
+        request.evaluation.thresholds = policy::thresholds(&request, &policy);
+        let request_sha256 = Sha256Digest::of(bytes);
+        let plan = RunPlan {
+            run_id: run_id.clone(),
+            execution_arn: execution_arn.clone(),
+            request,
+            request_sha256: request_sha256.clone(),
+            policy_sha256: self.settings.policy.sha256().map_err(AdmitError::Runtime)?,
+            submitter: submitter.clone(),
+            image,
+            cost_usd,
+        };
+        let place = self
+            .objects
+            .write(&self.settings.work_bucket, &format!("{}plan.json", run_id.prefix()), &plan)
+            .await?;
+        let request = &plan.request;
+        let facts = BTreeMap::from([
+            ("request".to_owned(), request_sha256.to_string()),
+            ("plan".to_owned(), place.sha256.to_string()),
+            ("image".to_owned(), plan.image.digest.clone()),
+            ("training_data".to_owned(), request.training.data.sha256.to_string()),
+            ("training_rows".to_owned(), training_rows.to_string()),
+            ("evaluation_data".to_owned(), request.evaluation.data.sha256.to_string()),
+            ("evaluation_rows".to_owned(), evaluation_rows.to_string()),
+            ("submitter".to_owned(), submitter.unwrap_or_else(|| "unknown".to_owned())),
+            ("cost_usd".to_owned(), format!("{cost_usd:.2}")),
+        ]);
+        let subject = Subject::new("request", &request_sha256);
+        let link = self.attestor.pass(Gate::Admit, &run_id, &plan.policy_sha256, subject, &[], facts).await?;
+        Ok(RunContext {
+            run_id,
+            execution_arn,
+            plan: place,
+            policy_sha256: plan.policy_sha256,
+            endpoint: plan.request.endpoint.name,
+            limits,
+            link,
+        })
+    }
+}

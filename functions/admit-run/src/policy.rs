@@ -1,0 +1,339 @@
+//! Is the request within policy? Each scalar has its strict direction, sets are subsets, and anything else is
+//! a violation.
+
+use std::{collections::BTreeSet, fmt};
+
+use contract::{Limits, Policy, Request, S3Uri, Threshold};
+
+use crate::error::AdmitError;
+
+/// One thing that policy does not allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    field: &'static str,
+    value: String,
+    allowed: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}` is `{}`, policy allows {}", self.field, self.value, self.allowed)
+    }
+}
+
+/// What the request is judged against, beside the policy.
+pub struct Circumstances<'a> {
+    /// Endpoints that the infrastructure declares.
+    pub endpoints: BTreeSet<&'a str>,
+    /// `aws:userid` of the submitter, if known.
+    pub submitter: Option<&'a str>,
+    /// The bucket that data must lie in.
+    pub work_bucket: &'a str,
+    /// The repository of the image.
+    pub repository: &'a str,
+}
+
+/// Judges a request.
+///
+/// # Errors
+/// [`AdmitError::Policy`] with every violation, or [`AdmitError::Cost`].
+pub fn judge(request: &Request, policy: &Policy, around: &Circumstances<'_>) -> Result<f64, AdmitError> {
+    let mut violations = Vec::new();
+    let mut refuse = |field, value: &dyn ToString, allowed: String| {
+        violations.push(Violation { field, value: value.to_string(), allowed });
+    };
+
+    let owner = request.source.repo.split('/').next().unwrap_or_default();
+    if !policy.hub.owners.contains(owner) {
+        refuse("source.repo", &request.source.repo, format!("the owners {:?}", policy.hub.owners));
+    }
+    if !policy.images.repositories.contains(around.repository) {
+        refuse("image", &request.image, format!("the repositories {:?}", policy.images.repositories));
+    }
+
+    let jobs = [
+        ("training.instance_type", &request.training.instance_type),
+        ("evaluation.instance_type", &request.evaluation.instance_type),
+    ];
+    for (field, instance_type) in jobs {
+        if !policy.training.instance_types.contains(instance_type) {
+            refuse(field, instance_type, format!("the types {:?}", policy.training.instance_types));
+        }
+    }
+    let ceilings = [
+        ("training.instance_count", request.training.instance_count, policy.training.max_instance_count),
+        ("evaluation.instance_count", request.evaluation.instance_count, policy.training.max_instance_count),
+        ("endpoint.instance_count", request.endpoint.instance_count, policy.endpoints.max_instance_count),
+        (
+            "training.max_runtime_seconds",
+            request.training_wait_seconds(),
+            policy.training.max_runtime_seconds,
+        ),
+        (
+            "evaluation.max_runtime_seconds",
+            request.evaluation.max_runtime_seconds,
+            policy.training.max_runtime_seconds,
+        ),
+    ];
+    for (field, value, ceiling) in ceilings {
+        if value > ceiling {
+            refuse(field, &value, format!("at most {ceiling}"));
+        }
+    }
+    if request.training.spot.is_some() && !policy.training.spot_allowed {
+        refuse("training.spot", &"set", "no spot capacity".to_owned());
+    }
+
+    let endpoint = &request.endpoint;
+    if !policy.endpoints.names.contains(&endpoint.name) || !around.endpoints.contains(endpoint.name.as_str())
+    {
+        refuse(
+            "endpoint.name",
+            &endpoint.name,
+            format!("the declared endpoints {:?}", policy.endpoints.names),
+        );
+    }
+    if !policy.endpoints.instance_types.contains(&endpoint.instance_type) {
+        let allowed = format!("the types {:?}", policy.endpoints.instance_types);
+        refuse("endpoint.instance_type", &endpoint.instance_type, allowed);
+    }
+    if endpoint.capture_percent < policy.endpoints.min_capture_percent {
+        let allowed = format!("at least {}", policy.endpoints.min_capture_percent);
+        refuse("endpoint.capture_percent", &endpoint.capture_percent, allowed);
+    }
+
+    let data = [
+        ("training.data.uri", &request.training.data.uri, &policy.data.training_prefixes),
+        ("evaluation.data.uri", &request.evaluation.data.uri, &policy.data.evaluation_prefixes),
+    ];
+    for (field, uri, prefixes) in data {
+        if !lies_under(uri, around.work_bucket, prefixes) {
+            refuse(field, uri, format!("s3://{}/ below {prefixes:?}", around.work_bucket));
+        }
+    }
+    if let Some(submitter) = around.submitter
+        && policy.data.evaluation_writers.iter().any(|pattern| matches_userid(pattern, submitter))
+    {
+        let allowed = "no submitter who may write the evaluation data".to_owned();
+        refuse("submitter", &submitter, allowed);
+    }
+
+    for own in &request.evaluation.thresholds {
+        for limit in policy.thresholds.iter().filter(|limit| limit.metric == own.metric) {
+            if !own.bound.at_least_as_strict_as(limit.bound) {
+                let value = format!("{} {}", own.metric, own.bound);
+                refuse(
+                    "evaluation.thresholds",
+                    &value,
+                    format!("{} {} or stricter", limit.metric, limit.bound),
+                );
+            }
+        }
+    }
+
+    if let Some(limits) = &request.limits {
+        let waits = [
+            ("limits.scan_seconds", limits.scan_seconds, policy.limits.max_scan_seconds),
+            ("limits.approval_seconds", limits.approval_seconds, policy.approval.max_seconds),
+        ];
+        for (field, value, ceiling) in waits {
+            if let Some(value) = value
+                && value > ceiling
+            {
+                refuse(field, &value, format!("at most {ceiling}"));
+            }
+        }
+    }
+
+    let mut cost = 0.0;
+    let priced = [
+        (
+            "training.instance_type",
+            &request.training.instance_type,
+            request.training.instance_count,
+            request.training.max_runtime_seconds,
+        ),
+        (
+            "evaluation.instance_type",
+            &request.evaluation.instance_type,
+            request.evaluation.instance_count,
+            request.evaluation.max_runtime_seconds,
+        ),
+    ];
+    for (field, instance_type, count, seconds) in priced {
+        match policy.prices_usd_per_hour.get(instance_type) {
+            Some(price) => cost += price * f64::from(count) * f64::from(seconds) / 3600.0,
+            None => refuse(field, instance_type, "only types whose price it knows".to_owned()),
+        }
+    }
+
+    if !violations.is_empty() {
+        return Err(AdmitError::Policy(violations));
+    }
+    // Written so that a cap or a price that is no number refuses.
+    if cost <= policy.cost_cap_usd {
+        Ok(cost)
+    } else {
+        Err(AdmitError::Cost { cost, cap: policy.cost_cap_usd })
+    }
+}
+
+fn lies_under(uri: &S3Uri, bucket: &str, prefixes: &[String]) -> bool {
+    uri.bucket() == bucket
+        && prefixes.iter().any(|prefix| uri.key().len() > prefix.len() && uri.key().starts_with(prefix))
+}
+
+/// `aws:userid` patterns as IAM has them: `*` stands for any text.
+fn matches_userid(pattern: &str, userid: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == userid,
+        Some((head, tail)) => userid.strip_prefix(head).is_some_and(|rest| {
+            tail.is_empty()
+                || (0..=rest.len()).any(|at| rest.is_char_boundary(at) && matches_userid(tail, &rest[at..]))
+        }),
+    }
+}
+
+/// The policy's thresholds and the request's own; both apply.
+pub fn thresholds(request: &Request, policy: &Policy) -> Vec<Threshold> {
+    let mut all = policy.thresholds.clone();
+    all.extend(request.evaluation.thresholds.iter().filter(|own| !policy.thresholds.contains(own)).cloned());
+    all
+}
+
+/// How long each wait may take. No wait is shorter than the heartbeat, because Step Functions demands a
+/// heartbeat below the timeout; the heartbeat lasts three sweeps.
+pub fn limits(request: &Request, policy: &Policy, sweep_seconds: u32) -> Limits {
+    let heartbeat_seconds = sweep_seconds.max(1) * 3;
+    let at_least = |seconds: u32| seconds.max(heartbeat_seconds + 1);
+    let asked = request.limits.as_ref();
+    // SageMaker enforces the runtimes itself; what is added is for starting, staging and stopping.
+    let overhead = 1800;
+    Limits {
+        scan_seconds: at_least(asked.and_then(|l| l.scan_seconds).unwrap_or(policy.limits.max_scan_seconds)),
+        training_seconds: at_least(request.training_wait_seconds() + overhead),
+        evaluation_seconds: at_least(request.evaluation.max_runtime_seconds + overhead),
+        approval_seconds: at_least(
+            asked.and_then(|l| l.approval_seconds).unwrap_or(policy.approval.max_seconds),
+        ),
+        deployment_seconds: at_least(2 * 3600),
+        heartbeat_seconds,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn request() -> Value {
+        serde_json::from_str(testkit::REQUEST).unwrap()
+    }
+
+    fn policy() -> Value {
+        serde_json::from_str(testkit::POLICY).unwrap()
+    }
+
+    fn judged(request: Value, policy: Value, submitter: Option<&str>) -> Result<f64, AdmitError> {
+        let request: Request = serde_json::from_value(request).unwrap();
+        let policy: Policy = serde_json::from_value(policy).unwrap();
+        judge(
+            &request,
+            &policy,
+            &Circumstances {
+                endpoints: BTreeSet::from(["tiny-lm"]),
+                submitter,
+                work_bucket: "work",
+                repository: "lockstep/model-container",
+            },
+        )
+    }
+
+    #[test]
+    fn a_request_within_policy_passes_with_its_cost() {
+        let cost = judged(request(), policy(), Some("AIDASUBMITTER")).unwrap();
+        assert!(cost > 0.0 && cost < 50.0, "{cost}");
+    }
+
+    #[test]
+    fn every_way_to_ask_for_too_much_is_a_violation_of_its_own_field() {
+        for (pointer, value, field) in [
+            ("/source/repo", json!("stranger/model"), "source.repo"),
+            ("/training/instance_type", json!("ml.p5.48xlarge"), "training.instance_type"),
+            ("/evaluation/instance_type", json!("ml.p5.48xlarge"), "evaluation.instance_type"),
+            ("/training/instance_count", json!(3), "training.instance_count"),
+            ("/training/max_runtime_seconds", json!(86401), "training.max_runtime_seconds"),
+            ("/endpoint/name", json!("other"), "endpoint.name"),
+            ("/endpoint/instance_type", json!("ml.g5.xlarge"), "endpoint.instance_type"),
+            ("/endpoint/instance_count", json!(3), "endpoint.instance_count"),
+            ("/endpoint/capture_percent", json!(1), "endpoint.capture_percent"),
+            ("/training/data/uri", json!("s3://work/datasets/evaluation/x.jsonl"), "training.data.uri"),
+            ("/evaluation/data/uri", json!("s3://other/datasets/evaluation/x.jsonl"), "evaluation.data.uri"),
+            (
+                "/evaluation/thresholds",
+                json!([{"metric": "perplexity", "below": 50}]),
+                "evaluation.thresholds",
+            ),
+            (
+                "/evaluation/thresholds",
+                json!([{"metric": "perplexity", "above": 1}]),
+                "evaluation.thresholds",
+            ),
+            ("/limits", json!({"scan_seconds": 999999}), "limits.scan_seconds"),
+            ("/limits", json!({"approval_seconds": 9999999}), "limits.approval_seconds"),
+        ] {
+            let mut asked = request();
+            *asked.pointer_mut(pointer).unwrap() = value;
+            let refusal = judged(asked, policy(), None).unwrap_err();
+            assert!(matches!(refusal, AdmitError::Policy(_)), "{pointer}: {refusal}");
+            assert!(refusal.to_string().contains(field), "{pointer}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn every_violation_is_told_at_once() {
+        let mut asked = request();
+        asked["source"]["repo"] = json!("stranger/model");
+        asked["endpoint"]["name"] = json!("other");
+        let message = judged(asked, policy(), None).unwrap_err().to_string();
+        assert!(message.contains("source.repo") && message.contains("endpoint.name"), "{message}");
+    }
+
+    #[test]
+    fn who_may_write_the_evaluation_data_may_not_submit() {
+        let mut rules = policy();
+        rules["data"]["evaluation_writers"] = json!(["AIDASTEWARD", "AROATEAM:*"]);
+        for submitter in ["AIDASTEWARD", "AROATEAM:jo"] {
+            let refusal = judged(request(), rules.clone(), Some(submitter)).unwrap_err().to_string();
+            assert!(refusal.contains("submitter"), "{refusal}");
+        }
+        judged(request(), rules, Some("AIDASUBMITTER")).unwrap();
+    }
+
+    #[test]
+    fn a_type_without_a_price_is_refused_and_the_cap_holds() {
+        let mut rules = policy();
+        rules["prices_usd_per_hour"] = json!({"ml.m5.large": 0.1});
+        assert!(matches!(judged(request(), rules, None), Err(AdmitError::Policy(_))));
+        let mut rules = policy();
+        rules["cost_cap_usd"] = json!(0.01);
+        assert!(matches!(judged(request(), rules, None), Err(AdmitError::Cost { .. })));
+    }
+
+    #[test]
+    fn the_heartbeat_lasts_three_sweeps_and_stays_below_every_timeout() {
+        let request: Request = serde_json::from_value(request()).unwrap();
+        let policy: Policy = serde_json::from_value(policy()).unwrap();
+        let limits = limits(&request, &policy, 3600);
+        assert_eq!(limits.heartbeat_seconds, 3 * 3600);
+        for seconds in [
+            limits.scan_seconds,
+            limits.training_seconds,
+            limits.evaluation_seconds,
+            limits.approval_seconds,
+            limits.deployment_seconds,
+        ] {
+            assert!(seconds > limits.heartbeat_seconds);
+        }
+    }
+}
