@@ -1,0 +1,359 @@
+# What must hold of the plan whatever the account: run with `terraform test`, no account needed.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = {
+      account_id = "123456789012"
+      arn        = "arn:aws:iam::123456789012:role/deployer"
+    }
+  }
+  mock_data "aws_partition" {
+    defaults = {
+      partition  = "aws"
+      dns_suffix = "amazonaws.com"
+    }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
+  mock_data "aws_iam_session_context" {
+    defaults = { issuer_arn = "arn:aws:iam::123456789012:role/deployer" }
+  }
+  mock_data "aws_kms_public_key" {
+    defaults = { public_key = "cHVibGlj" }
+  }
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-1111-4111-8111-111111111111" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/mocked" }
+  }
+  mock_resource "aws_secretsmanager_secret" {
+    defaults = { arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:lockstep/hub-token-abcdef" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:mocked" }
+  }
+  mock_resource "aws_sfn_state_machine" {
+    defaults = { arn = "arn:aws:states:us-east-1:123456789012:stateMachine:lockstep-pipeline" }
+  }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-east-1:123456789012:lockstep-notifications" }
+  }
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:us-east-1:123456789012:rule/mocked" }
+  }
+  mock_resource "aws_s3_object" {
+    defaults = { version_id = "v1" }
+  }
+}
+
+variables {
+  zips_dir                = "./tests/zips"
+  definition_path         = "../../../statemachine/pipeline.asl.json"
+  policy_path             = "./tests/policy.json"
+  subnet_ids              = ["subnet-1", "subnet-2"]
+  security_group_ids      = ["sg-1"]
+  evidence_retention_days = 30
+  endpoints               = { tiny-lm = {} }
+  schedules = {
+    weekly = { expression = "rate(7 days)", request_uri = "s3://lockstep-intake-123456789012/requests/AIDA/weekly.json" }
+  }
+}
+
+run "encrypts_and_keeps" {
+  assert {
+    condition     = aws_kms_key.data.enable_key_rotation
+    error_message = "The data key must rotate."
+  }
+  assert {
+    condition     = alltrue([for config in aws_s3_bucket_server_side_encryption_configuration.this : one(one(config.rule).apply_server_side_encryption_by_default).sse_algorithm == "aws:kms"])
+    error_message = "Every bucket must be encrypted with KMS."
+  }
+  assert {
+    condition     = length(aws_s3_bucket.this) == 3 && alltrue([for config in aws_s3_bucket_versioning.this : one(config.versioning_configuration).status == "Enabled"])
+    error_message = "There must be three buckets, all versioned."
+  }
+  assert {
+    condition = alltrue([
+      for block in aws_s3_bucket_public_access_block.this :
+      block.block_public_acls && block.block_public_policy && block.ignore_public_acls && block.restrict_public_buckets
+    ])
+    error_message = "Public access to every bucket must be blocked, in all four ways."
+  }
+  assert {
+    condition = alltrue([
+      for policy in aws_s3_bucket_policy.this : anytrue([
+        for statement in jsondecode(policy.policy).Statement :
+        statement.Effect == "Deny" && statement.Action == "s3:*" && statement.Principal == "*" && try(statement.Condition.Bool["aws:SecureTransport"], "") == "false"
+      ])
+    ])
+    error_message = "Every bucket's policy must deny what does not come over TLS."
+  }
+  assert {
+    condition     = alltrue([for controls in aws_s3_bucket_ownership_controls.this : one(controls.rule).object_ownership == "BucketOwnerEnforced"])
+    error_message = "No object may have an owner or an ACL of its own."
+  }
+  assert {
+    condition     = aws_s3_bucket.this["evidence"].object_lock_enabled && one(one(aws_s3_bucket_object_lock_configuration.evidence.rule).default_retention).mode == "GOVERNANCE"
+    error_message = "Evidence must be locked."
+  }
+  assert {
+    condition     = alltrue([for config in aws_s3_bucket_lifecycle_configuration.this : one(one(config.rule).abort_incomplete_multipart_upload).days_after_initiation == 1])
+    error_message = "Uploads that were never finished must be dropped after a day."
+  }
+  assert {
+    condition     = one(aws_dynamodb_table.coordination.server_side_encryption).enabled && one(aws_dynamodb_table.coordination.point_in_time_recovery).enabled && one(aws_dynamodb_table.coordination.ttl).enabled
+    error_message = "The coordination table must be encrypted, recoverable, and forget what has expired."
+  }
+  assert {
+    condition     = alltrue([for group in aws_cloudwatch_log_group.function : group.retention_in_days == 90 && group.kms_key_id == aws_kms_key.data.arn])
+    error_message = "Logs must be encrypted and kept for 90 days."
+  }
+  assert {
+    condition     = aws_sns_topic.notifications.kms_master_key_id == aws_kms_key.data.arn
+    error_message = "The topic must be encrypted."
+  }
+}
+
+run "signs_with_one_key_a_function" {
+  assert {
+    condition = toset(keys(aws_kms_key.signing)) == toset([
+      "admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "scan-gate", "seal-artifact", "seal-run",
+    ])
+    error_message = "The nine attesting functions must have one signing key each."
+  }
+  assert {
+    condition     = alltrue([for key in aws_kms_key.signing : key.customer_master_key_spec == "ECC_NIST_P256" && key.key_usage == "SIGN_VERIFY"])
+    error_message = "Signing keys must be P-256 and must only sign."
+  }
+  assert {
+    condition = alltrue([
+      for verb, policy in aws_kms_key_policy.signing : alltrue([
+        for statement in jsondecode(policy.policy).Statement :
+        statement.Effect == "Deny" || !contains(flatten([statement.Action]), "kms:Sign") || contains(try(statement.Condition.ArnLike["aws:PrincipalArn"], []), "arn:aws:iam::123456789012:role/lockstep-${verb}")
+      ])
+    ])
+    error_message = "A signing key must sign for its own function's role only."
+  }
+  assert {
+    condition = alltrue([
+      for policy in aws_kms_key_policy.signing :
+      !anytrue([for statement in jsondecode(policy.policy).Statement : contains(flatten([statement.Action]), "kms:*") && statement.Effect == "Allow"])
+    ])
+    error_message = "Nobody may do everything with a signing key: that would include signing."
+  }
+  assert {
+    condition     = toset(keys(jsondecode(one(aws_lambda_function.this["deploy-endpoint"].environment).variables["LOCKSTEP_TRUST_ROOT"]))) == toset(keys(aws_kms_key.signing))
+    error_message = "The trust root must hold the nine public keys."
+  }
+  assert {
+    condition     = toset([for verb, function in aws_lambda_function.this : verb if contains(keys(one(function.environment).variables), "LOCKSTEP_TRUST_ROOT")]) == toset(["deploy-endpoint"])
+    error_message = "Only the verifier may be told the trust root."
+  }
+}
+
+run "grants_no_more_than_named" {
+  assert {
+    condition     = length(aws_iam_role.function) == 10 && length(distinct([for role in aws_iam_role.function : role.name])) == 10
+    error_message = "Each of the ten functions must have a role of its own."
+  }
+  assert {
+    # Action by action, so that a new one without a resource has to be argued for.
+    condition = alltrue(flatten([
+      for policy in concat(values(aws_iam_role_policy.function), values(aws_iam_role_policy.service)) : [
+        for statement in jsondecode(policy.policy).Statement : [
+          for action in flatten([statement.Action]) : contains([
+            "cloudwatch:PutMetricData",
+            "ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
+            "ecr:GetAuthorizationToken", "ecr:GetRegistryScanningConfiguration",
+            "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
+            "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+            "states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess",
+            "xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
+          ], action)
+        ] if contains(flatten([statement.Resource]), "*")
+      ]
+    ]))
+    error_message = "A statement may reach every resource only for actions that know none."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for policy in concat(values(aws_iam_role_policy.function), values(aws_iam_role_policy.service)) : [
+        for statement in jsondecode(policy.policy).Statement : [for action in flatten([statement.Action]) : !strcontains(action, "*")]
+      ]
+    ]))
+    error_message = "Actions must be named one by one."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for policy in concat(values(aws_iam_role_policy.function), values(aws_iam_role_policy.service)) : [
+        for statement in jsondecode(policy.policy).Statement :
+        try(statement.Condition.StringEquals["iam:PassedToService"], "") == "sagemaker.amazonaws.com" if contains(flatten([statement.Action]), "iam:PassRole")
+      ]
+    ]))
+    error_message = "A role may be passed to SageMaker only."
+  }
+  assert {
+    condition = toset(flatten([
+      for verb, policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : "${verb} passes ${statement.Resource}" if contains(flatten([statement.Action]), "iam:PassRole")
+      ]
+      ])) == toset([
+      "deploy-endpoint passes arn:aws:iam::123456789012:role/lockstep-endpoint",
+      "evaluate-model passes arn:aws:iam::123456789012:role/lockstep-job",
+      "launch-training passes arn:aws:iam::123456789012:role/lockstep-job",
+    ])
+    error_message = "Jobs must run as the job's role, and endpoints as the endpoint's."
+  }
+  assert {
+    condition = toset(flatten([
+      for verb, policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : verb if contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
+      ]
+    ])) == toset(["download-model"])
+    error_message = "Only download-model may read the Hub's token."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for verb, policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : [
+          for resource in flatten([statement.Resource]) :
+          resource == "arn:aws:s3:::lockstep-evidence-123456789012/${verb == "seal-run" ? "runs/*/record.json" : "runs/*/${verb}/*"}"
+          if startswith(resource, "arn:aws:s3:::lockstep-evidence-")
+        ] if contains(flatten([statement.Action]), "s3:PutObject")
+      ]
+    ]))
+    error_message = "A function may write its own evidence only."
+  }
+  assert {
+    condition     = alltrue([for role in aws_iam_role.service : jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"])
+    error_message = "A service may take on a role for this account only."
+  }
+}
+
+run "builds_walls_between_buckets" {
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
+      statement.Effect == "Deny" && try(statement.Condition.Null["s3:if-none-match"], "") == "true" && toset(flatten([try(statement.Resource, [])])) == toset([
+        "arn:aws:s3:::lockstep-work-123456789012/artifacts/*", "arn:aws:s3:::lockstep-work-123456789012/models/*",
+      ])
+    ])
+    error_message = "Models and artifacts must be written once."
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
+      statement.Effect == "Deny" && !can(statement.Condition) && contains(flatten([statement.Action]), "s3:DeleteObjectVersion") && contains(flatten([try(statement.Resource, [])]), "arn:aws:s3:::lockstep-work-123456789012/models/*")
+    ])
+    error_message = "Nobody may delete a model."
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["intake"].policy).Statement :
+      statement.Effect == "Deny" && try(statement.NotResource, "") == "arn:aws:s3:::lockstep-intake-123456789012/requests/$${aws:userid}/*"
+    ])
+    error_message = "A request's prefix must be its submitter's id."
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
+      statement.Effect == "Deny" && try(statement.Condition.StringNotLike["aws:userid"], []) == ["AIDASTEWARD"] && try(statement.Resource, "") == "arn:aws:s3:::lockstep-work-123456789012/datasets/evaluation/*"
+    ])
+    error_message = "Only those whom the policy names may write evaluation data."
+  }
+  assert {
+    condition     = aws_s3_bucket_notification.intake.eventbridge
+    error_message = "An upload must reach EventBridge."
+  }
+}
+
+run "lets_nobody_write_evaluation_data_if_none_is_named" {
+  variables {
+    policy_path = "../../environments/local/policy.json"
+  }
+
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
+      statement.Effect == "Deny" && !can(statement.Condition) && try(statement.Resource, "") == "arn:aws:s3:::lockstep-work-123456789012/datasets/evaluation/*"
+    ])
+    error_message = "With no writer named, everybody must be denied."
+  }
+}
+
+run "runs_and_wakes_the_pipeline" {
+  assert {
+    condition = alltrue([
+      for function in aws_lambda_function.this :
+      function.runtime == "provided.al2023" && function.handler == "bootstrap" && one(function.tracing_config).mode == "Active" && function.kms_key_arn == aws_kms_key.data.arn
+    ])
+    error_message = "Functions must run the custom runtime, be traced, and have their environment encrypted."
+  }
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.this : length(jsonencode(one(function.environment).variables)) < 4096])
+    error_message = "Lambda takes 4 KB of environment."
+  }
+  assert {
+    condition     = one(aws_sfn_state_machine.pipeline.logging_configuration).level == "ALL" && !one(aws_sfn_state_machine.pipeline.logging_configuration).include_execution_data
+    error_message = "The state machine must log, and its log must hold no execution data: task tokens are in it."
+  }
+  assert {
+    condition     = aws_cloudwatch_event_rule.this["sweep"].schedule_expression == "rate(5 minutes)" && aws_cloudwatch_event_target.this["sweep"].input == "{\"sweep\":true}"
+    error_message = "The sweep must run every five minutes by default."
+  }
+  assert {
+    condition     = strcontains(aws_scheduler_schedule.run["weekly"].target[0].input, "\"time\":\"<aws.scheduler.scheduled-time>\"")
+    error_message = "Scheduler must find its placeholder unescaped."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.latency["tiny-lm"].threshold == 2000000 && aws_cloudwatch_metric_alarm.latency["tiny-lm"].extended_statistic == "p99"
+    error_message = "ModelLatency counts microseconds."
+  }
+  assert {
+    condition     = jsondecode(one(aws_lambda_function.this["admit-run"].environment).variables["LOCKSTEP_ENDPOINTS"]) == { tiny-lm = { alarms = ["lockstep-tiny-lm-5xx", "lockstep-tiny-lm-latency"] } }
+    error_message = "Functions must be told each endpoint's alarms."
+  }
+}
+
+run "sweeps_once_a_minute_at_most" {
+  variables {
+    sweep_seconds = 5
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.this["sweep"].schedule_expression == "rate(1 minute)" && one(aws_lambda_function.this["admit-run"].environment).variables["LOCKSTEP_SWEEP_SECONDS"] == "5"
+    error_message = "EventBridge fires once a minute at most, and one minute is written in the singular."
+  }
+}
+
+run "refuses_another_endpoint_than_the_policys" {
+  command = plan
+
+  variables {
+    endpoints = { other = {} }
+  }
+
+  expect_failures = [aws_s3_object.policy]
+}
+
+run "refuses_other_writers_than_the_policys" {
+  command = plan
+
+  variables {
+    evaluation_writers = ["AIDASOMEBODYELSE"]
+  }
+
+  expect_failures = [aws_s3_object.policy]
+}
+
+run "refuses_a_schedule_outside_the_intake" {
+  command = plan
+
+  variables {
+    schedules = { bad = { expression = "rate(1 day)", request_uri = "s3://elsewhere/x.json" } }
+  }
+
+  expect_failures = [var.schedules]
+}
