@@ -1,0 +1,192 @@
+//! The account's one endpoint: it answers what MiniStack lacks, and passes the rest on.
+
+mod call_log;
+mod identity;
+mod proxy;
+mod route;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::sagemaker::SageMaker;
+use crate::service::AwsError;
+
+use call_log::{Call, CallLog};
+use identity::Identities;
+use proxy::Proxy;
+use route::{Credential, Route};
+
+/// A body that is read to learn its operation is at most this long; longer ones stream through unread.
+const PEEK_LIMIT: u64 = 1024 * 1024;
+
+/// The front could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No port is free.
+    #[error("no free port on 127.0.0.1: {0}")]
+    Port(std::io::Error),
+    /// The call log could not be opened.
+    #[error("{path}: {source}")]
+    Log {
+        /// The log.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// An address that is taken and does not answer yet: MiniStack must know it before there is anything to pass on to.
+#[derive(Debug)]
+pub struct Address {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Address {
+    /// Takes a free port.
+    pub async fn take() -> Result<Self, Error> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::Port)?;
+        let address = listener.local_addr().map_err(Error::Port)?;
+        Ok(Self { listener, address })
+    }
+
+    /// The endpoint's URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+/// The front, answering until it is dropped.
+#[derive(Debug)]
+pub struct Front {
+    task: JoinHandle<()>,
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Shared {
+    proxy: Proxy,
+    identities: Identities,
+    sagemaker: SageMaker,
+    log: CallLog,
+}
+
+impl Front {
+    /// Answers at `address`: `sagemaker` for the services it holds, `backend` for every other.
+    pub fn serve(
+        address: Address,
+        backend: &str,
+        sagemaker: SageMaker,
+        call_log: &Path,
+    ) -> Result<Self, Error> {
+        let log = CallLog::create(call_log)
+            .map_err(|source| Error::Log { path: call_log.display().to_string(), source })?;
+        let shared =
+            Shared { proxy: Proxy::new(backend), identities: Identities::new(backend), sagemaker, log };
+        let router = Router::new().fallback(answer).with_state(Arc::new(shared));
+        let listener = address.listener;
+        let task = tokio::spawn(async move {
+            if let Err(problem) = axum::serve(listener, router).await {
+                tracing::error!(%problem, "the front stopped answering");
+            }
+        });
+        Ok(Self { task })
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let begun = Instant::now();
+    let credential = Credential::of(&request);
+    let (parts, body) = request.into_parts();
+
+    // Small bodies are read to name the operation and its resource; what is large streams through.
+    let length =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let route = Route::of(&parts, &credential);
+    let peek = route.is_own()
+        || (route::names_operation_in_body(&parts, &credential)
+            && length.is_some_and(|length| length <= PEEK_LIMIT));
+    let (peeked, body) = if peek {
+        match to_bytes(body, usize::MAX).await {
+            Ok(bytes) => (bytes.clone(), Body::from(bytes)),
+            Err(_) => return error(&AwsError::client("RequestAborted", "The request's body did not arrive")),
+        }
+    } else {
+        (Bytes::new(), body)
+    };
+    let mut call = Call::new(&parts, &credential, &peeked);
+
+    let response = match route {
+        Route::Own(service, action) => {
+            let caller = shared.identities.caller(&credential).await;
+            let input =
+                if peeked.is_empty() { Ok(json!({})) } else { serde_json::from_slice::<Value>(&peeked) };
+            match input {
+                Err(problem) => error(&AwsError::client("SerializationException", problem.to_string())),
+                Ok(input) => match shared.sagemaker.call(caller, service, &action, input).await {
+                    Ok(output) => success(&output),
+                    Err(refusal) => error(&refusal),
+                },
+            }
+        }
+        Route::InvokeEndpoint(name) => shared.sagemaker.invoke_endpoint(&name, parts.headers, peeked).await,
+        Route::PassOn => shared.proxy.pass(Request::from_parts(parts, body)).await,
+    };
+
+    call.status = response.status().as_u16();
+    call.milliseconds = begun.elapsed().as_millis();
+    tokio::spawn(async move {
+        let caller = shared.identities.caller(&credential).await;
+        shared.log.write(&call, &caller);
+    });
+    response
+}
+
+fn success(output: &Value) -> Response {
+    json_response(StatusCode::OK, output)
+}
+
+fn error(refusal: &AwsError) -> Response {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json_response(
+        status,
+        &json!({ "__type": refusal.code, "message": refusal.message, "Message": refusal.message }),
+    );
+    if let Ok(code) = HeaderValue::from_str(&refusal.code) {
+        response.headers_mut().insert("x-amzn-errortype", code);
+    }
+    response
+}
+
+fn json_response(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
+    if let Ok(id) = HeaderValue::from_str(&request_id()) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+/// An id as AWS gives each request: random bytes in a UUID's shape.
+fn request_id() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let text = format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1));
+    format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
+}
