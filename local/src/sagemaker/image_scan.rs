@@ -33,6 +33,7 @@ const DESCRIBE: &[Member] = &[
     may("nextToken", &shapes::ANY_TEXT),
     may("maxResults", &Shape::Integer { min: 1, max: 1000 }),
 ];
+const REPOSITORIES: &[Member] = &[must("repositoryNames", &Shape::List { min: 1, max: 25, of: &REPOSITORY })];
 const PUT_REGISTRY: &[Member] = &[
     may("scanType", &Shape::OneOf(&["BASIC", "ENHANCED"])),
     may(
@@ -209,6 +210,33 @@ impl Inner {
         let configuration = json!({"scanType": scan_type, "rules": rules});
         self.state().scans.registry = Some(configuration.clone());
         Ok(json!({"registryScanningConfiguration": configuration}))
+    }
+
+    pub(super) async fn repository_scanning_configuration(&self, body: &Value) -> Result<Value, AwsError> {
+        let request = checked(REPOSITORIES, body)?;
+        let (mut configurations, mut failures) = (Vec::new(), Vec::new());
+        for name in request.get("repositoryNames").and_then(Value::as_array).into_iter().flatten() {
+            match self.ask_ecr("DescribeRepositories", &json!({"repositoryNames": [name]})).await {
+                Ok(answer) => {
+                    let repository = &answer["repositories"][0];
+                    let on_push = repository["imageScanningConfiguration"]["scanOnPush"] == true;
+                    configurations.push(json!({
+                        "repositoryArn": repository["repositoryArn"],
+                        "repositoryName": name,
+                        "scanOnPush": on_push,
+                        "scanFrequency": if on_push { "SCAN_ON_PUSH" } else { "MANUAL" },
+                        "appliedScanFilters": [],
+                    }));
+                }
+                Err(error) if error.code == "RepositoryNotFoundException" => failures.push(json!({
+                    "repositoryName": name,
+                    "failureCode": "REPOSITORY_NOT_FOUND",
+                    "failureReason": error.message,
+                })),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(json!({"scanningConfigurations": configurations, "failures": failures}))
     }
 
     async fn ask_ecr(&self, action: &str, body: &Value) -> Result<Value, AwsError> {

@@ -178,6 +178,9 @@ impl SageMaker {
             (Service::Ecr, "PutRegistryScanningConfiguration") => {
                 inner.put_registry_scanning_configuration(&body)
             }
+            (Service::Ecr, "BatchGetRepositoryScanningConfiguration") => {
+                inner.repository_scanning_configuration(&body).await
+            }
             (Service::AutoScaling, "RegisterScalableTarget") => inner.register_scalable_target(&body),
             (Service::AutoScaling, "DescribeScalableTargets") => inner.describe_scalable_targets(&body),
             (Service::AutoScaling, "DeregisterScalableTarget") => inner.deregister_scalable_target(&body),
