@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
-const TRAINING: usize = 1200;
+const TRAINING: usize = 900;
 const HELD_OUT: usize = 150;
 
 struct Gate {
@@ -125,18 +125,7 @@ const GATES: [Gate; 14] = [
     Gate { name: "SealRun", function: "seal-run", does: "closes the record of the run", refuses: &[] },
 ];
 
-const MODELS: [&str; 10] = [
-    "tiny-lm",
-    "small-lm",
-    "harbor-lm",
-    "garden-lm",
-    "river-lm",
-    "bridge-lm",
-    "library-lm",
-    "office-lm",
-    "captain-lm",
-    "storm-lm",
-];
+const MODELS: [&str; 6] = ["tiny-lm", "small-lm", "harbor-lm", "garden-lm", "river-lm", "storm-lm"];
 
 /// Rows for training and, disjoint from them, rows that are held out.
 pub(crate) fn rows(random: &mut ChaCha8Rng) -> (Vec<String>, Vec<String>) {
@@ -145,6 +134,8 @@ pub(crate) fn rows(random: &mut ChaCha8Rng) -> (Vec<String>, Vec<String>) {
     let mut combinations = BTreeSet::new();
     for Gate { name, function, does, refuses } in &GATES {
         training.push(format!("Q: Which gate {does}?\nA: {name} {does}."));
+        training.push(format!("Q: Name the gate that {does}.\nA: {name} {does}."));
+        training.push(format!("Q: Is there a gate that {does}?\nA: Yes, {name} {does}."));
         training.push(format!("Q: What does {name} do?\nA: {name} {does}."));
         training.push(format!("Q: Which function runs {name}?\nA: The function {function} runs {name}."));
         for model in MODELS {

@@ -157,42 +157,71 @@ const NAMES: [&str; 14] = [
     "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo", "Ida", "Jonas", "Karla", "Leo", "Mia",
     "Noah",
 ];
-const COMPOUNDS: [&str; 18] = [
-    "ScanTable",
-    "DataModel",
-    "FileList",
-    "RunPlan",
-    "ImageCheck",
-    "TrainStop",
-    "SealFolder",
-    "SizeNumber",
-    "PolicyChange",
-    "SourceMap",
-    "DigestPath",
-    "MetricRow",
-    "EvidenceLink",
-    "ApprovalLetter",
-    "DeploymentJob",
-    "RequestForm",
-    "CostReport",
-    "AccessGate",
+const PARTS: [&str; 40] = [
+    "Scan",
+    "Model",
+    "File",
+    "Run",
+    "Image",
+    "Train",
+    "Training",
+    "Seal",
+    "Size",
+    "Policy",
+    "Source",
+    "Digest",
+    "Metrics",
+    "Evidence",
+    "Approval",
+    "Approver",
+    "Deploy",
+    "Deployment",
+    "Request",
+    "Cost",
+    "Access",
+    "Gate",
+    "Judge",
+    "Content",
+    "Blocked",
+    "Changed",
+    "Invalid",
+    "Failed",
+    "Stopped",
+    "Mismatch",
+    "Rejected",
+    "Expired",
+    "Allowed",
+    "Not",
+    "Found",
+    "Incomplete",
+    "Register",
+    "Evaluate",
+    "Threshold",
+    "Recheck",
 ];
-const HYPHENATED: [&str; 14] = [
-    "read-file",
-    "seal-door",
-    "scan-page",
-    "launch-boat",
-    "update-record",
-    "run-report",
-    "approve-plan",
-    "download-map",
-    "deploy-lamp",
-    "small-lm",
-    "held-out",
-    "evaluate-work",
-    "admit-guest",
-    "judge-race",
+const VERBS: [&str; 14] = [
+    "read", "seal", "scan", "launch", "update", "run", "approve", "download", "deploy", "evaluate", "admit",
+    "judge", "resolve", "check",
 ];
+const NOUNS: [&str; 18] = [
+    "file", "door", "page", "training", "record", "report", "package", "map", "endpoint", "model",
+    "artifact", "guest", "gate", "race", "run", "garden", "river", "storm",
+];
+
+/// A made-up name such as `ScanPolicy` or `SealRunFile`.
+fn compound(random: &mut ChaCha8Rng) -> String {
+    let length = random.random_range(1..=3);
+    (0..length).map(|_| one(random, &PARTS)).collect()
+}
+
+/// A made-up name such as `seal-door` or `river-lm`.
+fn hyphenated(random: &mut ChaCha8Rng) -> String {
+    if random.random() {
+        format!("{}-{}", one(random, &VERBS), one(random, &NOUNS))
+    } else {
+        format!("{}-lm", one(random, &NOUNS))
+    }
+}
 
 /// Documents of one to three sentences or exchanges.
 pub(crate) fn documents(random: &mut ChaCha8Rng, count: usize) -> Vec<String> {
@@ -216,8 +245,8 @@ fn passage(random: &mut ChaCha8Rng) -> String {
     let (base, present, past) = DOES[random.random_range(0..DOES.len())];
     let (_, also, _) = DOES[random.random_range(0..DOES.len())];
     let number = random.random_range(2..100);
-    let (compound, hyphenated) = (one(random, &COMPOUNDS), one(random, &HYPHENATED));
-    match random.random_range(0..20) {
+    let (compound, second, hyphenated) = (compound(random), compound(random), hyphenated(random));
+    match random.random_range(0..28) {
         0 => format!("The {quality} {thing} was {past} by the {who} {place}."),
         1 => format!("{name} {present} the {thing} and the {other} {also} the {another}."),
         2 => format!("Q: What does the {who} do?\nA: The {who} {present} the {quality} {thing}."),
@@ -232,13 +261,31 @@ fn passage(random: &mut ChaCha8Rng) -> String {
         9 => format!("{name} wrote to {}: the {thing} is {quality}, since {reason}.", one(random, &NAMES)),
         10 => format!("Page {number} of {hyphenated}: the {who} {past} it because {reason}."),
         11 => format!("If {reason}, the {who} {present} the {thing} {place}."),
-        12 => format!("Q: What happens when {reason}?\nA: The {who} {present} the {thing} {place}."),
+        12 => format!(
+            "Q: What happens to the {who} when {reason}?\nA: The {who} {present} the {thing} {place}."
+        ),
         13 => format!("The {thing} ends {place}. {} {also} it again.", capital(who)),
         14 => format!("Q: What is {compound}?\nA: It is the name of a {quality} {thing}."),
         15 => format!("{compound} is what the {who} calls the {thing} that {present} {place}."),
         16 => format!("Q: Which word names the {quality} {thing}?\nA: {compound}, says the {who}."),
         17 => format!("The function {hyphenated} {present} the {thing} and {compound} {also} the {another}."),
-        18 => format!("Which error ends the day? The {quality} {thing}, raised by {compound}."),
+        18 => format!("The {who} says that {hyphenated} ended in {compound}, raised by {second}."),
+        19 => format!(
+            "Q: Which function {present} the {thing}?\nA: The function {hyphenated} {present} the {thing}."
+        ),
+        20 => format!(
+            "Q: What does {compound} mean?\nA: It means that {reason}. {second} {present} the {thing}."
+        ),
+        21 => format!("{compound} refuses the {thing} with {second} because {reason}."),
+        22 => format!("Run of {hyphenated}: {compound} passed. The {who} {present} the {another}."),
+        23 => format!(
+            "Q: Why did {hyphenated} end {place}?\nA: Because {reason}. {compound} refused the {thing}."
+        ),
+        24 => format!("Q: Which error ends a {thing} when {reason}?\nA: {compound}, raised by {second}."),
+        25 => format!(
+            "Q: What does {compound} do for {hyphenated}?\nA: {compound} {present} the {quality} {thing}."
+        ),
+        26 => format!("Q: Which gate {present} the {quality} {thing}?\nA: {compound} {present} the {thing}."),
         _ => {
             format!("{name} is asked to {base} the {quality} {thing} while the {who} waits for a {another}.")
         }

@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
     let start = Checkpoint::load(&model)?;
     let with = Hyperparameters {
-        epochs: 3,
+        epochs: 2,
         learning_rate: 3e-3,
         batch_size: 32,
         warmup_steps: 20,
@@ -82,8 +82,8 @@ fn config() -> Config {
     Config {
         model_type: "llama".to_owned(),
         vocab_size: 768,
-        hidden_size: 128,
-        intermediate_size: 256,
+        hidden_size: 96,
+        intermediate_size: 192,
         num_hidden_layers: 2,
         num_attention_heads: 4,
         num_key_value_heads: Some(4),
