@@ -19,6 +19,8 @@ mod model_package;
 mod processing_job;
 mod staging;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod training_job;
 mod validation;
 
