@@ -38,6 +38,9 @@ pub const SWEEP_SECONDS: u64 = 5;
 /// The tag under which the container is pushed.
 const IMAGE_TAG: &str = "1.0";
 
+/// The policy of the environment that describes this account.
+const POLICY: &str = "infra/environments/local/policy.json";
+
 /// The function that sweeps.
 const SWEEPER: &str = "lockstep-resume-execution";
 
@@ -61,6 +64,9 @@ pub enum Error {
     /// The endpoint did not start.
     #[error(transparent)]
     Front(#[from] front::Error),
+    /// SageMaker did not start.
+    #[error("SageMaker did not start: {0}")]
+    SageMaker(#[from] service::AwsError),
     /// The Hub did not start.
     #[error(transparent)]
     Hub(#[from] hub::Error),
@@ -188,7 +194,7 @@ impl Account {
             account_id: ACCOUNT_ID.to_owned(),
             images: images.clone(),
             faults: options.faults.clone(),
-        });
+        })?;
         let front =
             Front::serve(address, ministack.url(), sagemaker.clone(), &state_dir.join("calls.jsonl"))?;
 
@@ -295,8 +301,21 @@ impl Account {
             "subnet_ids": wire::elements(&subnets, "subnetId"),
             "security_group_ids": unique(wire::elements(&groups, "groupId")),
             "evaluation_writers": [self.connection.data_steward.user_id],
+            "policy_path": self.policy()?,
         });
         Ok(variables.as_object().cloned().unwrap_or_default())
+    }
+
+    /// The environment's policy with the one thing that is known only here: the data steward's id. The
+    /// infrastructure demands that policy and bucket name the same writers.
+    fn policy(&self) -> Result<PathBuf, Error> {
+        let (path, written) = (self.options.root.join(POLICY), self.state_dir().join("policy.json"));
+        let text = std::fs::read(&path).map_err(file(&path))?;
+        let mut policy: Value = serde_json::from_slice(&text)
+            .map_err(|problem| Error::File { path: path.clone(), source: problem.into() })?;
+        policy["data"]["evaluation_writers"] = json!([self.connection.data_steward.user_id]);
+        std::fs::write(&written, policy.to_string()).map_err(file(&written))?;
+        Ok(written)
     }
 
     async fn push(&self, package: &Package, outputs: &Outputs) -> Result<(), Error> {

@@ -1,0 +1,249 @@
+//! MiniStack as it is started here: what it corrects, and that nothing of it stays.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use local::ministack::{MiniStack, Settings};
+use local::python::{Environment, MINISTACK};
+use local::wire::Wire;
+use local::{ACCOUNT_ID, REGION, Silent};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+async fn start() -> (MiniStack, Wire, TempDir) {
+    let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let python = Environment::prepare(&root.join(".lockstep"), MINISTACK, &Silent).await.unwrap().python();
+    let state_dir = tempfile::tempdir().unwrap();
+    let ministack = MiniStack::start(Settings {
+        python: &python,
+        state_dir: state_dir.path(),
+        endpoint: "http://127.0.0.1:1",
+        region: REGION,
+        account_id: ACCOUNT_ID,
+    })
+    .await
+    .unwrap();
+    let wire = Wire::new(ministack.url(), REGION, "test");
+    (ministack, wire, state_dir)
+}
+
+async fn states(wire: &Wire, operation: &str, input: Value) -> Value {
+    wire.json("states", &format!("AWSStepFunctions.{operation}"), &input).await.unwrap()
+}
+
+async fn machine(wire: &Wire, name: &str, definition: Value) -> String {
+    let made = states(
+        wire,
+        "CreateStateMachine",
+        json!({ "name": name, "definition": definition.to_string(), "roleArn": "arn:aws:iam::000000000000:role/r" }),
+    )
+    .await;
+    made["stateMachineArn"].as_str().unwrap().to_owned()
+}
+
+async fn run(wire: &Wire, machine: &str, input: Value) -> String {
+    let started =
+        states(wire, "StartExecution", json!({ "stateMachineArn": machine, "input": input.to_string() }))
+            .await;
+    started["executionArn"].as_str().unwrap().to_owned()
+}
+
+async fn ended(wire: &Wire, execution: &str) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let described = states(wire, "DescribeExecution", json!({ "executionArn": execution })).await;
+        if described["status"] != "RUNNING" {
+            return described;
+        }
+        assert!(Instant::now() < deadline, "{execution} still runs");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A wait for a task token that nobody will answer.
+fn wait(next: &[(&str, Value)]) -> Value {
+    let mut state = json!({
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": {
+            "QueueUrl": "http://127.0.0.1/000000000000/tokens",
+            "MessageBody": { "token.$": "$$.Task.Token" },
+        },
+        "End": true,
+    });
+    for (name, value) in next {
+        state[*name] = value.clone();
+    }
+    state
+}
+
+async fn queue(wire: &Wire) -> String {
+    let made = wire.json("sqs", "AmazonSQS.CreateQueue", &json!({ "QueueName": "tokens" })).await.unwrap();
+    made["QueueUrl"].as_str().unwrap().to_owned()
+}
+
+/// Takes the next task token from the queue.
+async fn token(wire: &Wire, queue: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let answer =
+            wire.json("sqs", "AmazonSQS.ReceiveMessage", &json!({ "QueueUrl": queue })).await.unwrap();
+        if let Some(message) = answer["Messages"].as_array().and_then(|messages| messages.first()) {
+            wire.json(
+                "sqs",
+                "AmazonSQS.DeleteMessage",
+                &json!({ "QueueUrl": queue, "ReceiptHandle": message["ReceiptHandle"] }),
+            )
+            .await
+            .unwrap();
+            let body: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
+            return body["token"].as_str().unwrap().to_owned();
+        }
+        assert!(Instant::now() < deadline, "no token came");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn it_stops_with_every_process_and_its_port() {
+    let (ministack, _wire, _state) = start().await;
+    let address = ministack.url().to_owned();
+    let port = address.rsplit(':').next().unwrap().to_owned();
+    drop(ministack);
+    let again = std::net::TcpListener::bind(format!("127.0.0.1:{port}"));
+    assert!(again.is_ok(), "{again:?}");
+}
+
+#[tokio::test]
+async fn timeouts_and_heartbeats_by_path_are_enforced() {
+    let (_ministack, wire, _state) = start().await;
+    queue(&wire).await;
+    let heartbeat = wait(&[
+        ("TimeoutSecondsPath", json!("$.limits.total")),
+        ("HeartbeatSecondsPath", json!("$.limits.beat")),
+    ]);
+    let machine = machine(&wire, "beat", json!({ "StartAt": "Wait", "States": { "Wait": heartbeat } })).await;
+    let begun = Instant::now();
+    let beat = run(&wire, &machine, json!({ "limits": { "total": 15, "beat": 1 } })).await;
+    let ended_beat = ended(&wire, &beat).await;
+    assert_eq!(
+        (ended_beat["status"].as_str(), ended_beat["error"].as_str()),
+        (Some("FAILED"), Some("States.Timeout"))
+    );
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    let wrong = run(&wire, &machine, json!({ "limits": { "total": "soon", "beat": 1 } })).await;
+    assert_eq!(ended(&wire, &wrong).await["error"], "States.Runtime");
+}
+
+#[tokio::test]
+async fn a_stopped_execution_stays_aborted_and_starts_no_further_state() {
+    let (_ministack, wire, _state) = start().await;
+    let queue = queue(&wire).await;
+    let iteration = json!({
+        "StartAt": "First",
+        "States": { "First": wait(&[("End", Value::Null), ("Next", json!("Second"))]), "Second": wait(&[]) },
+    });
+    let mut iteration = iteration;
+    iteration["States"]["First"].as_object_mut().unwrap().remove("End");
+    let machine = machine(
+        &wire,
+        "map",
+        json!({ "StartAt": "Each", "States": { "Each": {
+            "Type": "Map", "ItemProcessor": iteration, "End": true,
+            "Retry": [{ "ErrorEquals": ["States.ALL"] }],
+        } } }),
+    )
+    .await;
+    let execution = run(&wire, &machine, json!([1])).await;
+    let first = token(&wire, &queue).await;
+    states(&wire, "StopExecution", json!({ "executionArn": execution })).await;
+    let late = wire
+        .json("states", "AWSStepFunctions.SendTaskSuccess", &json!({ "taskToken": first, "output": "{}" }))
+        .await
+        .unwrap_err();
+    assert!(late.to_string().contains("TaskTimedOut"), "{late}");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let answer = wire.json("sqs", "AmazonSQS.ReceiveMessage", &json!({ "QueueUrl": queue })).await.unwrap();
+    assert!(answer["Messages"].as_array().is_none_or(Vec::is_empty), "a second state began: {answer}");
+    assert_eq!(ended(&wire, &execution).await["status"], "ABORTED");
+}
+
+#[tokio::test]
+async fn a_failing_branch_ends_the_wait_of_its_sibling() {
+    let (_ministack, wire, _state) = start().await;
+    let queue = queue(&wire).await;
+    let machine = machine(
+        &wire,
+        "parallel",
+        json!({ "StartAt": "Both", "States": {
+            "Both": {
+                "Type": "Parallel",
+                "Branches": [
+                    { "StartAt": "Long", "States": { "Long": wait(&[]) } },
+                    { "StartAt": "Short", "States": { "Short": wait(&[]) } },
+                ],
+                "Catch": [{ "ErrorEquals": ["ScanBlocked"], "Next": "Caught" }],
+                "End": true,
+            },
+            "Caught": { "Type": "Succeed" },
+        } }),
+    )
+    .await;
+    let execution = run(&wire, &machine, json!({})).await;
+    let (_one, other) = (token(&wire, &queue).await, token(&wire, &queue).await);
+    let begun = Instant::now();
+    states(
+        &wire,
+        "SendTaskFailure",
+        json!({ "taskToken": other, "error": "ScanBlocked", "cause": "critical" }),
+    )
+    .await;
+    assert_eq!(ended(&wire, &execution).await["status"], "SUCCEEDED");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_machines_timeout_ends_its_execution() {
+    let (_ministack, wire, _state) = start().await;
+    queue(&wire).await;
+    let machine = machine(
+        &wire,
+        "late",
+        json!({ "StartAt": "Wait", "TimeoutSeconds": 1, "States": { "Wait": wait(&[]) } }),
+    )
+    .await;
+    let execution = run(&wire, &machine, json!({})).await;
+    assert_eq!(ended(&wire, &execution).await["status"], "TIMED_OUT");
+}
+
+#[tokio::test]
+async fn the_same_name_and_input_is_the_same_execution() {
+    let (_ministack, wire, _state) = start().await;
+    queue(&wire).await;
+    let machine = machine(&wire, "once", json!({ "StartAt": "Wait", "States": { "Wait": wait(&[]) } })).await;
+    let start = |input: &str| json!({ "stateMachineArn": machine, "name": "run-1", "input": input });
+    let first = states(&wire, "StartExecution", start("{}")).await;
+    let again = states(&wire, "StartExecution", start("{}")).await;
+    assert_eq!(first["executionArn"], again["executionArn"]);
+    let other = wire.json("states", "AWSStepFunctions.StartExecution", &start("[]")).await.unwrap_err();
+    assert!(other.to_string().contains("ExecutionAlreadyExists"), "{other}");
+}
+
+#[tokio::test]
+async fn a_token_is_answered_once() {
+    let (_ministack, wire, _state) = start().await;
+    let queue = queue(&wire).await;
+    let machine =
+        machine(&wire, "token", json!({ "StartAt": "Wait", "States": { "Wait": wait(&[]) } })).await;
+    let execution = run(&wire, &machine, json!({})).await;
+    let token = token(&wire, &queue).await;
+    let answer = json!({ "taskToken": token, "output": "{\"ok\":true}" });
+    states(&wire, "SendTaskSuccess", answer.clone()).await;
+    assert_eq!(ended(&wire, &execution).await["output"], "{\"ok\": true}");
+    let refused = |problem: local::wire::Error| problem.to_string();
+    let second = wire.json("states", "AWSStepFunctions.SendTaskSuccess", &answer).await.map_err(refused);
+    assert!(second.is_err_and(|text| text.contains("TaskTimedOut")));
+    let unknown = json!({ "taskToken": "nobody's", "output": "{}" });
+    let third = wire.json("states", "AWSStepFunctions.SendTaskSuccess", &unknown).await.map_err(refused);
+    assert!(third.is_err_and(|text| text.contains("InvalidToken")));
+}
