@@ -1,2 +1,83 @@
-//! cli
-fn main() {}
+//! `lockstep`: the pipeline's command line.
+
+mod approve;
+mod args;
+mod connection;
+mod demo;
+mod error;
+mod findings;
+mod follow;
+mod history;
+mod local_account;
+mod prerequisites;
+mod repository;
+mod sabotage;
+mod screen;
+mod staging;
+mod summary;
+mod table;
+mod trigger;
+mod watch;
+mod ways;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use local::Identity;
+
+use crate::approve::Decision;
+use crate::args::{Cli, Command, DecideArgs, WatchArgs};
+use crate::demo::Ended;
+use crate::error::Error;
+use crate::local_account::Outcome;
+use crate::screen::Screen;
+
+/// The run was refused.
+const REFUSED: u8 = 3;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let screen = Screen::new();
+    match run(command, &screen).await {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            screen.idle();
+            anstream::eprintln!("{} {error}", screen::verdict("error:", false));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Does what was asked; the exit code.
+async fn run(command: Command, screen: &Screen) -> Result<u8, Error> {
+    let outcome = match command {
+        Command::Demo(args) => demo::run(args, screen).await?,
+        Command::Local(args) => match local_account::run(args, screen).await? {
+            Outcome::Finished(()) => Outcome::Finished(Ended::Succeeded),
+            Outcome::Stopped(status) => Outcome::Stopped(status),
+        },
+        Command::Watch(args) => Outcome::Finished(watch(&args, screen).await?),
+        Command::Approve(args) => decide(&args, Decision::Approve, screen).await?,
+        Command::Reject(args) => decide(&args, Decision::Reject, screen).await?,
+    };
+    Ok(match outcome {
+        Outcome::Finished(Ended::Succeeded) => 0,
+        Outcome::Finished(Ended::Refused) => REFUSED,
+        Outcome::Stopped(status) => u8::try_from(status).unwrap_or(1),
+    })
+}
+
+async fn watch(args: &WatchArgs, screen: &Screen) -> Result<Ended, Error> {
+    let account =
+        connection::connect(&args.account, repository::find().ok().as_deref(), Identity::Submitter).await?;
+    let has_succeeded = watch::watch(args, &account, screen).await?;
+    Ok(if has_succeeded { Ended::Succeeded } else { Ended::Refused })
+}
+
+async fn decide(args: &DecideArgs, decision: Decision, screen: &Screen) -> Result<Outcome<Ended>, Error> {
+    let account =
+        connection::connect(&args.account, repository::find().ok().as_deref(), Identity::Approver).await?;
+    approve::run(args, decision, &account, screen).await?;
+    Ok(Outcome::Finished(Ended::Succeeded))
+}

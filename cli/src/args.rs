@@ -1,0 +1,205 @@
+//! The command line: every command, flag and example.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::sabotage::Break;
+
+/// A model from the Hugging Face Hub to a monitored endpoint, through gates that nobody can skip.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lockstep",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 internal failure, 2 the \
+    command cannot be done as given, 3 the run was refused, 130 interrupted.\nIn the repository, \
+    `cargo run -- <command>` runs any of these."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take a model from the Hub to a serving endpoint, on this machine.
+    #[command(after_help = "Examples:
+  lockstep demo
+  lockstep demo --summary summary.json
+  lockstep demo --break tampered-weights
+  lockstep demo --manual-approval
+  lockstep demo --keep --request examples/requests/tiny-lm.json")]
+    Demo(DemoArgs),
+
+    /// Start the local account with everything deployed, and keep it until Ctrl-C.
+    #[command(after_help = "Examples:
+  lockstep local
+  lockstep local --request examples/requests/tiny-lm.json
+  lockstep local --release")]
+    Local(LocalArgs),
+
+    /// Show an execution a state at a time, live or after the fact.
+    #[command(after_help = "Examples:
+  lockstep watch 0123456789abcdef0123456789abcdef
+  lockstep watch latest
+  lockstep watch arn:aws:states:us-east-1:111122223333:execution:lockstep-pipeline:tuesday
+  AWS_PROFILE=ml AWS_REGION=eu-west-1 lockstep watch <run id> --aws")]
+    Watch(WatchArgs),
+
+    /// Approve the model package of a run that waits.
+    #[command(after_help = "Examples:
+  lockstep approve 0123456789abcdef0123456789abcdef --reason \"perplexity halved; sampled ten answers\"
+  lockstep approve arn:aws:sagemaker:us-east-1:111122223333:model-package/tiny-lm/4 --reason \"reviewed\" --aws")]
+    Approve(DecideArgs),
+
+    /// Reject the model package of a run that waits.
+    #[command(after_help = "Examples:
+  lockstep reject 0123456789abcdef0123456789abcdef --reason \"answers leak training rows\"")]
+    Reject(DecideArgs),
+}
+
+/// `lockstep demo`
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Request to run. Its data may name files beside it: `{"file": "../data/training.jsonl"}`.
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
+
+    /// Wait for `lockstep approve` or `lockstep reject` in another terminal.
+    #[arg(long, conflicts_with = "sabotage")]
+    pub manual_approval: bool,
+
+    /// Leave the account running until Ctrl-C, and print how to start another run with the `aws` CLI.
+    #[arg(long)]
+    pub keep: bool,
+
+    /// Write a summary of the run, JSON.
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+
+    /// Run the very zips that go to AWS, built by `cargo lambda build --release`.
+    #[arg(long)]
+    pub release: bool,
+
+    /// Make one thing wrong, and see its gate refuse.
+    #[arg(long = "break", value_name = "NAME", value_enum)]
+    pub sabotage: Option<Break>,
+}
+
+/// `lockstep local`
+#[derive(Debug, Args)]
+pub(crate) struct LocalArgs {
+    /// Request to stage, so that the printed commands can start it.
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
+
+    /// Run the very zips that go to AWS, built by `cargo lambda build --release`.
+    #[arg(long)]
+    pub release: bool,
+}
+
+/// `lockstep watch`
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// An execution's ARN, the 32 hex digits of a run, or `latest`.
+    #[arg(value_name = "EXECUTION_ARN|RUN_ID|latest")]
+    pub target: String,
+
+    /// The state machine that a run id is looked for in; without it, the one named lockstep-pipeline.
+    #[arg(long, value_name = "ARN")]
+    pub state_machine: Option<String>,
+
+    /// Which account.
+    #[command(flatten)]
+    pub account: AccountArgs,
+}
+
+/// `lockstep approve` and `lockstep reject`
+#[derive(Debug, Args)]
+pub(crate) struct DecideArgs {
+    /// The 32 hex digits of a run, or a model package version's ARN.
+    #[arg(value_name = "RUN_ID|MODEL_PACKAGE_ARN")]
+    pub target: String,
+
+    /// Why: kept with the package and in the run's evidence.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub reason: String,
+
+    /// The model package group that a run id is looked for in; without it, every group.
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+
+    /// Which account.
+    #[command(flatten)]
+    pub account: AccountArgs,
+}
+
+/// Which account a command talks to.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct AccountArgs {
+    /// An endpoint that speaks AWS. Without it, the local account if one runs here, else AWS.
+    #[arg(long, value_name = "URL", conflicts_with = "aws")]
+    pub endpoint_url: Option<String>,
+
+    /// AWS, with its usual configuration, even if a local account runs here.
+    #[arg(long)]
+    pub aws: bool,
+}
+
+/// SageMaker takes 1 to 1024 characters; an empty reason explains nothing.
+fn reason(text: &str) -> Result<String, String> {
+    match text.trim().chars().count() {
+        0 => Err("it is empty: say why in a few words".to_owned()),
+        1..=1024 => Ok(text.trim().to_owned()),
+        length => Err(format!("it has {length} characters: SageMaker keeps at most 1024")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("lockstep "), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn a_reason_must_say_something() {
+        for bad in ["", "  ", &"x".repeat(1025)] {
+            assert!(Cli::try_parse_from(["lockstep", "approve", "x", "--reason", bad]).is_err());
+        }
+    }
+
+    #[test]
+    fn each_break_is_known_by_its_name() {
+        for name in [
+            "tampered-weights",
+            "missing-file",
+            "pickle-in-disguise",
+            "critical-finding",
+            "scan-never-finishes",
+            "training-crash",
+            "bad-metrics",
+            "rejected",
+            "loose-request",
+            "endpoint-rolls-back",
+        ] {
+            Cli::try_parse_from(["lockstep", "demo", "--break", name]).unwrap();
+        }
+        assert!(Cli::try_parse_from(["lockstep", "demo", "--break", "nothing"]).is_err());
+    }
+}

@@ -1,0 +1,191 @@
+//! Why a command could not be done, and the exit code that says so.
+
+use std::path::PathBuf;
+
+use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
+
+use crate::prerequisites::Missing;
+use crate::staging::StagingError;
+
+/// Why a command could not be done. A refused run is no error: it is what the gates are for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Programs are missing or too old.
+    #[error("{}", Missing::report(.0))]
+    Prerequisites(Vec<Missing>),
+    /// The request file cannot be used.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    /// The repository was not found.
+    #[error(
+        "no Lockstep repository at {0} or above it: run this inside a clone (it holds statemachine/pipeline.asl.json)"
+    )]
+    NoRepository(PathBuf),
+    /// The local account could not be started or deployed to.
+    #[error(transparent)]
+    Account(#[from] local::Error),
+    /// A file could not be read or written.
+    #[error("cannot {action} {path}: {source}", path = .path.display())]
+    File {
+        /// `read`, `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An AWS call failed.
+    #[error("{operation} failed: {reason}")]
+    Aws {
+        /// The operation.
+        operation: &'static str,
+        /// The service's own words.
+        reason: String,
+    },
+    /// AWS answered, but without what was asked for.
+    #[error("{operation} answered without {lacking}")]
+    Incomplete {
+        /// The operation.
+        operation: &'static str,
+        /// What was missing.
+        lacking: &'static str,
+    },
+    /// No region is configured.
+    #[error("no AWS region is configured: set AWS_REGION or the profile's region, or give --endpoint-url")]
+    NoRegion,
+    /// The target is neither form.
+    #[error("`{0}` is neither an ARN nor the 32 hex digits of a run")]
+    Target(String),
+    /// Nothing was started yet.
+    #[error("{0} has no execution yet: start one, e.g. by uploading a request")]
+    NoExecution(String),
+    /// No execution has this run.
+    #[error(
+        "no execution of {state_machine} has run {run_id}: it may be older than what Step Functions keeps (90 days)"
+    )]
+    RunUnknown {
+        /// The run.
+        run_id: String,
+        /// Where it was looked for.
+        state_machine: String,
+    },
+    /// No state machine of that name.
+    #[error(
+        "the account has no state machine named {0}: give --state-machine ARN, or check region and account"
+    )]
+    NoStateMachine(&'static str),
+    /// No package belongs to the run.
+    #[error(
+        "no model package belongs to run {0}: it may not have reached Register yet (see `lockstep watch {0}`)"
+    )]
+    NoPackage(String),
+    /// The package is not waiting for a decision.
+    #[error("{arn} is {status}{by}: only a package that is PendingManualApproval can be decided")]
+    NotPending {
+        /// The package.
+        arn: String,
+        /// Its status.
+        status: String,
+        /// Who decided, and why, as far as it is known.
+        by: String,
+    },
+    /// The upload started nothing.
+    #[error("the upload of s3://{bucket}/{key} started no execution within {seconds} s")]
+    NotStarted {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The version that must serve first does not.
+    #[error("the good version that must serve first was refused: {0}")]
+    FirstVersion(String),
+    /// The trust root is not one.
+    #[error("the infrastructure's trust root: {0}")]
+    TrustRoot(#[from] evidence::TrustRootInvalid),
+    /// A break did not end as it must.
+    #[error("`--break {name}` must end in {expected}, but the run ended in {found}")]
+    BreakMissed {
+        /// The break.
+        name: String,
+        /// What should have refused.
+        expected: String,
+        /// What happened.
+        found: String,
+    },
+}
+
+impl Error {
+    /// The exit code: 2 for what the user can put right by another command line or installation, 1 otherwise.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Error::Prerequisites(_)
+            | Error::Staging(_)
+            | Error::NoRepository(_)
+            | Error::NoRegion
+            | Error::Target(_)
+            | Error::NoExecution(_)
+            | Error::RunUnknown { .. }
+            | Error::NoStateMachine(_)
+            | Error::NoPackage(_)
+            | Error::NotPending { .. } => 2,
+            Error::Account(_)
+            | Error::File { .. }
+            | Error::Aws { .. }
+            | Error::Incomplete { .. }
+            | Error::NotStarted { .. }
+            | Error::FirstVersion(_)
+            | Error::TrustRoot(_)
+            | Error::BreakMissed { .. } => 1,
+        }
+    }
+
+    /// For `map_err`: what the service said, else every cause in the chain. Never the request or the answer
+    /// themselves, which may hold what must not be shown.
+    pub(crate) fn aws<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        move |error| Error::Aws { operation, reason: reason(&error) }
+    }
+
+    /// For `map_err`: a file that could not be read or written.
+    pub(crate) fn file(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Error::File { action, path, source }
+    }
+}
+
+fn reason<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    if let Some(service) = error.as_service_error()
+        && let Some(code) = service.code()
+    {
+        return format!("{code}: {}", service.message().unwrap_or("no message"));
+    }
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_user_can_put_right_exits_2_and_what_broke_exits_1() {
+        assert_eq!(Error::Target("x".into()).exit_code(), 2);
+        assert_eq!(Error::NoRegion.exit_code(), 2);
+        assert_eq!(Error::Incomplete { operation: "DescribeExecution", lacking: "a status" }.exit_code(), 1);
+    }
+}

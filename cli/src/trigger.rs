@@ -1,0 +1,94 @@
+//! Starts a run as users do: a request file is uploaded, and EventBridge starts the execution.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::primitives::ByteStream;
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// How long an upload may take to become an execution: S3, EventBridge and Step Functions are in between.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Uploads a request.
+///
+/// # Errors
+/// [`Error::Aws`].
+pub(crate) async fn upload(
+    s3: &aws_sdk_s3::Client,
+    bucket: &str,
+    key: &str,
+    request: &Value,
+) -> Result<(), Error> {
+    s3.put_object()
+        .bucket(bucket)
+        .key(key)
+        .content_type("application/json")
+        .body(ByteStream::from(pretty(request)))
+        .send()
+        .await
+        .map_err(Error::aws("PutObject"))?;
+    Ok(())
+}
+
+/// The bytes of a request, as they are uploaded and kept.
+pub(crate) fn pretty(request: &Value) -> Vec<u8> {
+    format!("{request:#}\n").into_bytes()
+}
+
+/// The execution that an upload started.
+///
+/// # Errors
+/// [`Error::NotStarted`] if there is none in time; [`Error::Aws`].
+pub(crate) async fn execution(
+    sfn: &aws_sdk_sfn::Client,
+    state_machine: &str,
+    bucket: &str,
+    key: &str,
+) -> Result<String, Error> {
+    let began = Instant::now();
+    let mut others = std::collections::BTreeSet::new();
+    while began.elapsed() < PATIENCE {
+        let mut executions =
+            sfn.list_executions().state_machine_arn(state_machine).into_paginator().items().send();
+        while let Some(execution) = executions.next().await {
+            let arn = execution.map_err(Error::aws("ListExecutions"))?.execution_arn().to_owned();
+            if others.contains(&arn) {
+                continue;
+            }
+            let described = sfn
+                .describe_execution()
+                .execution_arn(&arn)
+                .send()
+                .await
+                .map_err(Error::aws("DescribeExecution"))?;
+            if described.input().is_some_and(|input| is_of(input, bucket, key)) {
+                return Ok(arn);
+            }
+            others.insert(arn);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Err(Error::NotStarted { bucket: bucket.to_owned(), key: key.to_owned(), seconds: PATIENCE.as_secs() })
+}
+
+/// Whether an execution's input is the event of this upload.
+fn is_of(input: &str, bucket: &str, key: &str) -> bool {
+    let Ok(event) = serde_json::from_str::<Value>(input) else { return false };
+    let at = |pointer| event.pointer(pointer).and_then(Value::as_str);
+    at("/detail/bucket/name") == Some(bucket) && at("/detail/object/key") == Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_execution_belongs_to_the_upload_that_its_event_names() {
+        let event = r#"{"detail":{"bucket":{"name":"intake"},"object":{"key":"requests/u/demo-1.json"}}}"#;
+        assert!(is_of(event, "intake", "requests/u/demo-1.json"));
+        assert!(!is_of(event, "intake", "requests/u/demo-2.json"));
+        assert!(!is_of(event, "other", "requests/u/demo-1.json"));
+        assert!(!is_of(r#"{"request":{}}"#, "intake", "requests/u/demo-1.json"));
+    }
+}
