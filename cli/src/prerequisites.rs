@@ -123,13 +123,16 @@ fn holds_provider(folder: &Path) -> bool {
 fn mirrors() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> =
         std::env::var_os("TF_PLUGIN_MIRROR").map(PathBuf::from).into_iter().collect();
-    if let Some(home) = std::env::home_dir() {
-        folders.push(home.join(".terraform.d/plugins"));
-        folders.push(home.join(".local/share/terraform/plugins"));
-        folders.push(home.join("Library/Application Support/io.terraform/plugins"));
+    let home = std::env::home_dir();
+    let data_home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    folders.extend(home.as_ref().map(|home| home.join(".terraform.d/plugins")));
+    folders.extend(home.as_ref().map(|home| home.join("Library/Application Support/io.terraform/plugins")));
+    let data_home = data_home.or_else(|| home.map(|home| home.join(".local/share")));
+    let data_folders =
+        std::env::var_os("XDG_DATA_DIRS").unwrap_or_else(|| "/usr/local/share:/usr/share".into());
+    for folder in data_home.into_iter().chain(std::env::split_paths(&data_folders)) {
+        folders.push(folder.join("terraform/plugins"));
     }
-    folders.push("/usr/local/share/terraform/plugins".into());
-    folders.push("/usr/share/terraform/plugins".into());
     if let Ok(entries) = std::fs::read_dir("/opt") {
         folders.extend(entries.flatten().map(|entry| entry.path()));
     }
