@@ -1,2 +1,23 @@
-//! download-model
-fn main() {}
+//! `download-model`: resolves a revision, fetches and verifies its files, seals the manifest.
+
+mod error;
+mod handler;
+mod hub;
+mod policy;
+mod settings;
+mod transfer_plan;
+
+use std::sync::Arc;
+
+use handler::DownloadModel;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = runtime::aws_config().await;
+    let function = Arc::new(DownloadModel::new(&config)?);
+    runtime::serve(move |input, invocation| {
+        let function = Arc::clone(&function);
+        async move { function.handle(input, invocation).await }
+    })
+    .await
+}

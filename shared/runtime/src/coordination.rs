@@ -219,6 +219,16 @@ impl Coordination {
         }
     }
 
+    /// The endpoints whose lease a run holds.
+    ///
+    /// # Errors
+    /// [`Error::Aws`].
+    pub async fn leases_of(&self, run: &RunId) -> Result<Vec<String>, Error> {
+        let leases = self.query("lease").await?;
+        let held = leases.iter().filter(|lease| field(lease, "run_id").as_deref() == Some(run.as_str()));
+        Ok(held.filter_map(|lease| field(lease, "sk")).collect())
+    }
+
     /// Gives a lease back, if this run has it.
     ///
     /// # Errors

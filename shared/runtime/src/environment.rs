@@ -49,7 +49,7 @@ const COORDINATING: &[&str] = &[
 ];
 const ENCRYPTING: &[&str] =
     &["download-model", "launch-training", "seal-artifact", "evaluate-model", "deploy-endpoint"];
-const NETWORKED: &[&str] = &["launch-training", "evaluate-model", "approve-package", "deploy-endpoint"];
+const NETWORKED: &[&str] = &["launch-training", "evaluate-model", "deploy-endpoint"];
 
 macro_rules! variables {
     ($($constant:ident = $name:literal, $functions:expr, $meaning:literal;)*) => {

@@ -35,6 +35,15 @@ where
     }
 }
 
+/// Whether SageMaker's answer to a Describe says that there is no such resource: it has no error of its own for
+/// that, but a ValidationException that says so.
+pub fn is_missing(failure: &AwsFailure) -> bool {
+    let said = failure.message.to_lowercase();
+    failure.code == "ResourceNotFound"
+        || (failure.code == "ValidationException"
+            && (said.contains("could not find") || said.contains("not found")))
+}
+
 /// A refusal that any function may meet.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -2,17 +2,21 @@
 //! to Lambda's, and the places that functions share (plan, policy, evidence, coordination table).
 
 mod attestor;
+mod callback;
 mod clients;
 mod coordination;
 mod entry;
 mod environment;
 mod error;
+mod inputs;
 mod objects;
 
 pub use attestor::Attestor;
+pub use callback::Callback;
 pub use clients::aws_config;
 pub use coordination::{Claim, Coordination, Lease};
 pub use entry::{Invocation, Refusal, serve};
 pub use environment::{Environment, VARIABLES, Variable, var};
-pub use error::{AwsFailure, Error, failed};
+pub use error::{AwsFailure, Error, failed, is_missing};
+pub use inputs::{Change, Inputs, LatestVersion};
 pub use objects::{Evidence, Objects, PolicyPin};

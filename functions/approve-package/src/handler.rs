@@ -1,0 +1,243 @@
+//! The story of approval: register, ask, and sign who approved which digest.
+
+use std::collections::BTreeMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_sagemaker::types::ModelApprovalStatus;
+use contract::{
+    Approval, ApproveInput, Artifact, Evaluation, Gate, Package, RunContext, RunPlan, TaskToken, Wait,
+    WaitKind,
+};
+use evidence::Subject;
+use runtime::{Attestor, Callback, Environment, Objects, failed};
+use serde::Serialize;
+
+use crate::{
+    aws,
+    error::ApproveError,
+    policy::{self, Decision},
+    settings::Settings,
+};
+
+/// The function.
+pub struct ApprovePackage {
+    settings: Settings,
+    sagemaker: aws_sdk_sagemaker::Client,
+    sns: aws_sdk_sns::Client,
+    objects: Objects,
+    attestor: Attestor,
+    callback: Callback,
+}
+
+/// What a step answers.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Output {
+    /// The package is registered.
+    Registered(Package),
+    /// The wait is recorded, or answered at once.
+    Waiting {},
+    /// The package is approved.
+    Approved(Approval),
+}
+
+/// What the approver is sent: the digest to approve and the verdicts so far. No secret, no task token.
+#[derive(Serialize)]
+struct ApprovalRequest<'a> {
+    kind: &'static str,
+    run_id: &'a str,
+    package: &'a str,
+    artifact_sha256: &'a str,
+    image: &'a str,
+    endpoint: &'a str,
+    serving: Option<&'a str>,
+    source: String,
+    before: &'a contract::Score,
+    after: &'a contract::Score,
+    thresholds: &'a [contract::Threshold],
+    how: String,
+}
+
+impl ApprovePackage {
+    /// From the environment.
+    ///
+    /// # Errors
+    /// [`runtime::Error::Misconfigured`].
+    pub fn new(config: &SdkConfig) -> Result<Self, runtime::Error> {
+        let mut environment = Environment::of("approve-package");
+        let function = Self {
+            settings: Settings::read(&mut environment),
+            sagemaker: aws_sdk_sagemaker::Client::new(config),
+            sns: aws_sdk_sns::Client::new(config),
+            objects: Objects::new(aws_sdk_s3::Client::new(config)),
+            attestor: Attestor::read(&mut environment, config),
+            callback: Callback::read(&mut environment, config),
+        };
+        environment.finish(function)
+    }
+
+    /// One step.
+    pub async fn handle(&self, input: ApproveInput) -> Result<Output, ApproveError> {
+        match input {
+            ApproveInput::Register { run, artifact, evaluation } => {
+                self.register(&run, &artifact, &evaluation).await.map(Output::Registered)
+            }
+            ApproveInput::AwaitApproval { run, artifact, evaluation, package, task_token } => {
+                self.ask(run, &artifact, &evaluation, &package, task_token).await.map(|()| Output::Waiting {})
+            }
+            ApproveInput::RecheckApproval { run, artifact, evaluation, package } => {
+                self.recheck(&run, &artifact, &evaluation, &package).await.map(Output::Approved)
+            }
+        }
+    }
+
+    async fn register(
+        &self,
+        run: &RunContext,
+        artifact: &Artifact,
+        evaluation: &Evaluation,
+    ) -> Result<Package, ApproveError> {
+        self.settings.policy.check(run)?;
+        let plan = self.objects.plan(run).await?;
+        aws::ensure_group(&self.sagemaker, &plan.request.registry.model_package_group).await?;
+        let arn = match aws::find(&self.sagemaker, &plan).await? {
+            Some(earlier) => earlier.model_package_arn.unwrap_or_default(),
+            None => aws::register(&self.sagemaker, &self.settings, &plan, artifact, evaluation).await?,
+        };
+        let serving = aws::serving(&self.sagemaker, &run.endpoint).await?;
+        Ok(Package { arn, digest: artifact.content_sha256.clone(), serving })
+    }
+
+    async fn ask(
+        &self,
+        run: RunContext,
+        artifact: &Artifact,
+        evaluation: &Evaluation,
+        package: &Package,
+        token: TaskToken,
+    ) -> Result<(), ApproveError> {
+        self.settings.policy.check(&run)?;
+        let plan = self.objects.plan(&run).await?;
+        let policy = self.objects.policy(self.attestor.bucket(), &self.settings.policy).await?;
+        let wait = Wait {
+            kind: WaitKind::ModelPackage,
+            resource: package.arn.clone(),
+            run_id: run.run_id.clone(),
+            execution_arn: run.execution_arn.clone(),
+            token,
+            expected: None,
+        };
+        // The wait first: somebody may approve before this function returns.
+        self.callback.coordination().put_wait(&wait).await?;
+        self.notify(&run, &plan, artifact, evaluation, package).await?;
+        let described = aws::describe(&self.sagemaker, &package.arn).await?;
+        match described.model_approval_status() {
+            Some(ModelApprovalStatus::Approved | ModelApprovalStatus::Rejected) => {
+                self.callback.succeed(&wait).await?;
+            }
+            _ if policy.approval.automatic => aws::approve(&self.sagemaker, &package.arn).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn notify(
+        &self,
+        run: &RunContext,
+        plan: &RunPlan,
+        artifact: &Artifact,
+        evaluation: &Evaluation,
+        package: &Package,
+    ) -> Result<(), ApproveError> {
+        let coordination = self.callback.coordination();
+        if coordination.was_notified(&run.run_id, "approval").await? {
+            return Ok(());
+        }
+        let request = ApprovalRequest {
+            kind: "ApprovalRequested",
+            run_id: run.run_id.as_str(),
+            package: &package.arn,
+            artifact_sha256: artifact.content_sha256.as_str(),
+            image: &plan.image.digest,
+            endpoint: &run.endpoint,
+            serving: package.serving.as_deref(),
+            source: format!("{}@{}", plan.request.source.repo, plan.request.source.revision),
+            before: &evaluation.before,
+            after: &evaluation.after,
+            thresholds: &plan.request.evaluation.thresholds,
+            how: format!("lockstep approve {} --reason \"...\"", run.run_id),
+        };
+        let message = serde_json::to_string(&request).map_err(|error| runtime::Error::Unreadable {
+            place: "the notification".to_owned(),
+            reason: error.to_string(),
+        })?;
+        self.sns
+            .publish()
+            .topic_arn(&self.settings.topic_arn)
+            .subject(format!("Lockstep: approve {}?", plan.request.registry.model_package_group))
+            .message(message)
+            .message_attributes("kind", attribute("ApprovalRequested")?)
+            .message_attributes("run_id", attribute(run.run_id.as_str())?)
+            .send()
+            .await
+            .map_err(failed("sns:Publish"))?;
+        // Noted after publishing, so it goes out at least once; readers tell repeats apart by run_id.
+        Ok(coordination.note_notified(&run.run_id, "approval").await?)
+    }
+
+    async fn recheck(
+        &self,
+        run: &RunContext,
+        artifact: &Artifact,
+        evaluation: &Evaluation,
+        package: &Package,
+    ) -> Result<Approval, ApproveError> {
+        self.settings.policy.check(run)?;
+        let plan = self.objects.plan(run).await?;
+        let policy = self.objects.policy(self.attestor.bucket(), &self.settings.policy).await?;
+        let described = aws::describe(&self.sagemaker, &package.arn).await?;
+        let approver = described
+            .last_modified_by()
+            .and_then(|by| by.iam_identity())
+            .and_then(|identity| identity.principal_id());
+        let reason = described.approval_description().unwrap_or_default();
+        let decision = Decision {
+            package: &package.arn,
+            status: described.model_approval_status(),
+            approver,
+            reason,
+            submitter: plan.submitter.as_deref(),
+        };
+        // A rule's approval has no approver to compare; policy said so when it permitted the rule.
+        let mut rules = policy.approval.clone();
+        rules.approver_must_differ &= !policy.approval.automatic;
+        policy::judge(&decision, &rules)?;
+        aws::is_ours(&described, &self.settings, &plan, artifact)?;
+
+        let mut facts = BTreeMap::from([
+            ("artifact".to_owned(), artifact.content_sha256.to_string()),
+            ("package".to_owned(), package.arn.clone()),
+            ("approver".to_owned(), approver.unwrap_or("unknown").to_owned()),
+            ("submitter".to_owned(), plan.submitter.clone().unwrap_or_else(|| "unknown".to_owned())),
+            ("reason".to_owned(), reason.to_owned()),
+            ("serving".to_owned(), package.serving.clone().unwrap_or_default()),
+        ]);
+        if let Some(at) = described.last_modified_time().or(described.creation_time()) {
+            facts.insert("decided_at".to_owned(), at.to_string());
+        }
+        let subject = Subject::new(&package.arn, &artifact.content_sha256);
+        let link = self
+            .attestor
+            .pass(Gate::Approve, &run.run_id, &run.policy_sha256, subject, &[&evaluation.link], facts)
+            .await?;
+        Ok(Approval { approver: approver.map(str::to_owned), reason: reason.to_owned(), link })
+    }
+}
+
+fn attribute(value: &str) -> Result<aws_sdk_sns::types::MessageAttributeValue, ApproveError> {
+    aws_sdk_sns::types::MessageAttributeValue::builder()
+        .data_type("String")
+        .string_value(value)
+        .build()
+        .map_err(|error| runtime::Error::Misconfigured(error.to_string()).into())
+}

@@ -1,0 +1,51 @@
+//! What deployment is told by its environment.
+
+use std::collections::BTreeMap;
+
+use evidence::TrustRoot;
+use runtime::{Environment, PolicyPin, var};
+use serde::Deserialize;
+
+/// An endpoint that the infrastructure declares.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DeclaredEndpoint {
+    /// Alarms that roll a deployment back.
+    pub alarms: Vec<String>,
+}
+
+/// The settings.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where artefacts lie and captures go.
+    pub work_bucket: String,
+    /// Encrypts volumes and captures.
+    pub data_key: String,
+    /// Which policy judges.
+    pub policy: PolicyPin,
+    /// Endpoints and their alarms.
+    pub endpoints: BTreeMap<String, DeclaredEndpoint>,
+    /// The model's execution role.
+    pub role_arn: String,
+    /// Private subnets.
+    pub subnets: Vec<String>,
+    /// Security groups.
+    pub security_groups: Vec<String>,
+    /// Which key may sign for which gate.
+    pub trust: Option<TrustRoot>,
+}
+
+impl Settings {
+    /// Reads them; problems are collected in the environment.
+    pub fn read(environment: &mut Environment) -> Self {
+        Self {
+            work_bucket: environment.text(&var::WORK_BUCKET),
+            data_key: environment.text(&var::DATA_KEY),
+            policy: PolicyPin::read(environment),
+            endpoints: environment.parsed(&var::ENDPOINTS, |text| serde_json::from_str(text)),
+            role_arn: environment.text(&var::ENDPOINT_ROLE_ARN),
+            subnets: environment.list(&var::SUBNET_IDS),
+            security_groups: environment.list(&var::SECURITY_GROUP_IDS),
+            trust: environment.parsed(&var::TRUST_ROOT, |text| TrustRoot::parse(text).map(Some)),
+        }
+    }
+}

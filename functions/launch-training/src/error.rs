@@ -1,0 +1,56 @@
+//! Why training refuses.
+
+use contract::ErrorName;
+use runtime::{Change, Refusal};
+
+/// A refusal of training.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The job ended badly, or not in time.
+    #[error("training job `{job}` failed: {reason}")]
+    Failed {
+        /// Its name.
+        job: String,
+        /// SageMaker's reason.
+        reason: String,
+    },
+    /// The job was stopped, by whomever: that is no success.
+    #[error("training job `{job}` was stopped: {reason}")]
+    Stopped {
+        /// Its name.
+        job: String,
+        /// SageMaker's reason.
+        reason: String,
+    },
+    /// What the job read is not what the request pinned.
+    #[error("{0}")]
+    DataChanged(Change),
+    /// A job of this name exists and is not the one that was asked for.
+    #[error("training job `{job}` exists with another {field}")]
+    Foreign {
+        /// Its name.
+        job: String,
+        /// What differs.
+        field: &'static str,
+    },
+    /// Any function's trouble.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
+}
+
+impl From<runtime::AwsFailure> for TrainError {
+    fn from(failure: runtime::AwsFailure) -> Self {
+        Self::Runtime(failure.into())
+    }
+}
+
+impl Refusal for TrainError {
+    fn name(&self) -> ErrorName {
+        match self {
+            Self::Failed { .. } | Self::Foreign { .. } => ErrorName::TrainingFailed,
+            Self::Stopped { .. } => ErrorName::TrainingStopped,
+            Self::DataChanged(_) => ErrorName::DataChanged,
+            Self::Runtime(error) => error.name(),
+        }
+    }
+}

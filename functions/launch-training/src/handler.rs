@@ -1,0 +1,154 @@
+//! The story of training: record the wait, start the job once, and describe it afresh when it has ended.
+
+use std::collections::BTreeMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_sagemaker::types::TrainingJobStatus;
+use contract::{
+    Acquired, Gate, Manifest, RunContext, RunPlan, TaskToken, TrainInput, Training, Wait, WaitKind,
+};
+use evidence::Subject;
+use runtime::{Attestor, Callback, Environment, Inputs, Objects, failed};
+use serde::Serialize;
+
+use crate::{aws, error::TrainError, policy, settings::Settings};
+
+/// The function.
+pub struct LaunchTraining {
+    settings: Settings,
+    sagemaker: aws_sdk_sagemaker::Client,
+    inputs: Inputs,
+    objects: Objects,
+    attestor: Attestor,
+    callback: Callback,
+}
+
+/// What a step answers.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Output {
+    /// The wait is recorded, or answered at once.
+    Waiting {},
+    /// The job ended well.
+    Trained(Training),
+}
+
+impl LaunchTraining {
+    /// From the environment.
+    ///
+    /// # Errors
+    /// [`runtime::Error::Misconfigured`].
+    pub fn new(config: &SdkConfig) -> Result<Self, runtime::Error> {
+        let mut environment = Environment::of("launch-training");
+        let s3 = aws_sdk_s3::Client::new(config);
+        let function = Self {
+            settings: Settings::read(&mut environment),
+            sagemaker: aws_sdk_sagemaker::Client::new(config),
+            objects: Objects::new(s3.clone()),
+            attestor: Attestor::read(&mut environment, config),
+            callback: Callback::read(&mut environment, config),
+            inputs: Inputs::new(s3),
+        };
+        environment.finish(function)
+    }
+
+    /// One step.
+    pub async fn handle(&self, input: TrainInput) -> Result<Output, TrainError> {
+        match input {
+            TrainInput::Train { run, acquired, task_token } => {
+                self.launch(run, &acquired, task_token).await.map(|()| Output::Waiting {})
+            }
+            TrainInput::RecheckTraining { run, acquired } => {
+                self.recheck(&run, &acquired).await.map(Output::Trained)
+            }
+        }
+    }
+
+    async fn launch(&self, run: RunContext, acquired: &Acquired, token: TaskToken) -> Result<(), TrainError> {
+        self.settings.policy.check(&run)?;
+        let plan = self.objects.plan(&run).await?;
+        self.inputs_unchanged(&plan, acquired).await?;
+        let job = run.run_id.training_job();
+        let wait = Wait {
+            kind: WaitKind::TrainingJob,
+            resource: job.clone(),
+            run_id: run.run_id,
+            execution_arn: run.execution_arn,
+            token,
+            expected: None,
+        };
+        // The wait first: the job's event may come before this function returns.
+        self.callback.coordination().put_wait(&wait).await?;
+        aws::start(&self.sagemaker, &self.settings, &plan, acquired).await?;
+        let described = aws::describe(&self.sagemaker, &job).await?;
+        let status = described.as_ref().and_then(|job| job.training_job_status());
+        if matches!(
+            status,
+            Some(TrainingJobStatus::Completed | TrainingJobStatus::Failed | TrainingJobStatus::Stopped)
+        ) {
+            // A retry found the job already ended; its event may be long gone.
+            self.callback.succeed(&wait).await?;
+        }
+        Ok(())
+    }
+
+    async fn recheck(&self, run: &RunContext, acquired: &Acquired) -> Result<Training, TrainError> {
+        self.settings.policy.check(run)?;
+        let plan = self.objects.plan(run).await?;
+        let name = run.run_id.training_job();
+        let Some(job) = aws::describe(&self.sagemaker, &name).await? else {
+            return Err(TrainError::Failed { job: name, reason: "it does not exist".to_owned() });
+        };
+        if job.training_job_status() == Some(&TrainingJobStatus::InProgress) {
+            self.stop(&name).await?;
+        }
+        policy::ended_well(&name, job.training_job_status(), job.failure_reason())?;
+        aws::is_ours(&job, &self.settings, &plan, acquired)?;
+        self.inputs_unchanged(&plan, acquired).await?;
+
+        let output_prefix = aws::output_prefix(&plan);
+        let training = &plan.request.training;
+        let mut facts = BTreeMap::from([
+            ("training_job".to_owned(), name.clone()),
+            ("training_job_arn".to_owned(), job.training_job_arn().unwrap_or_default().to_owned()),
+            ("image".to_owned(), plan.image.digest.clone()),
+            ("model".to_owned(), acquired.model.content_sha256.to_string()),
+            ("training_data".to_owned(), training.data.sha256.to_string()),
+            ("training_data_version".to_owned(), training.data.version_id.clone()),
+            ("output_prefix".to_owned(), output_prefix.clone()),
+        ]);
+        for (name, value) in &training.hyperparameters {
+            facts.insert(format!("hyperparameter.{name}"), value.clone());
+        }
+        let subject = Subject::new(&name, &training.data.sha256);
+        let before = [&acquired.model.link, &acquired.image.link];
+        let link =
+            self.attestor.pass(Gate::Train, &run.run_id, &run.policy_sha256, subject, &before, facts).await?;
+        let billable_seconds = job.billable_time_in_seconds().unwrap_or(0).into();
+        Ok(Training { job_name: name, output_prefix, billable_seconds, link })
+    }
+
+    /// Checked before the job starts and after it has ended: SageMaker reads whenever it gets to it.
+    async fn inputs_unchanged(&self, plan: &RunPlan, acquired: &Acquired) -> Result<(), TrainError> {
+        let sealed: Manifest = self.objects.read(&acquired.model.manifest).await?;
+        let bucket = &self.settings.work_bucket;
+        let changes = [
+            self.inputs.pin_change(&plan.request.training.data).await?,
+            self.inputs.prefix_change(bucket, &acquired.model.prefix, &sealed).await?,
+        ];
+        match changes.into_iter().flatten().next() {
+            Some(change) => Err(TrainError::DataChanged(change)),
+            None => Ok(()),
+        }
+    }
+
+    async fn stop(&self, job: &str) -> Result<(), TrainError> {
+        self.sagemaker
+            .stop_training_job()
+            .training_job_name(job)
+            .send()
+            .await
+            .map_err(failed("sagemaker:StopTrainingJob"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! What sealing is told by its environment.
+
+use runtime::{Environment, PolicyPin, var};
+
+/// The settings.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where artefacts go.
+    pub work_bucket: String,
+    /// Encrypts them.
+    pub data_key: String,
+    /// Which policy judges.
+    pub policy: PolicyPin,
+}
+
+impl Settings {
+    /// Reads them; problems are collected in the environment.
+    pub fn read(environment: &mut Environment) -> Self {
+        Self {
+            work_bucket: environment.text(&var::WORK_BUCKET),
+            data_key: environment.text(&var::DATA_KEY),
+            policy: PolicyPin::read(environment),
+        }
+    }
+}
