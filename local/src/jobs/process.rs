@@ -262,3 +262,97 @@ impl Process {
         self.ended().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn launch(script: &str, folder: &std::path::Path, isolated: bool) -> Launch {
+        Launch {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into()), ("KEPT".into(), "yes".into())]),
+            directory: folder.to_owned(),
+            isolated,
+            log: Log::open(&folder.join("log"), None).unwrap(),
+        }
+    }
+
+    fn lives(id: i32) -> bool {
+        std::path::Path::new(&format!("/proc/{id}")).exists()
+    }
+
+    #[tokio::test]
+    async fn what_is_printed_and_how_it_ended_are_both_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let spawner = Spawner::start().unwrap();
+        let script = "echo out $KEPT $HOME; echo err >&2; printf unfinished; exit 7";
+        let process = spawner.spawn(&launch(script, folder.path(), false)).await.unwrap();
+        assert_eq!(process.ended().await, Exit::Code(7));
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        let mut lines: Vec<&str> = log.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["err", "out yes", "unfinished"]);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ignores_the_wish_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let spawner = Spawner::start().unwrap();
+        let script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
+        let process = spawner.spawn(&launch(script, folder.path(), false)).await.unwrap();
+        while !std::fs::read_to_string(folder.path().join("log")).unwrap().contains("ready") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let begun = Instant::now();
+        assert_eq!(process.stop(Duration::from_millis(200)).await, Exit::Signal(9));
+        assert!(begun.elapsed() >= Duration::from_millis(200));
+        assert_eq!(process.stop(Duration::from_millis(200)).await, Exit::Signal(9));
+    }
+
+    #[tokio::test]
+    async fn what_the_program_started_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let spawner = Spawner::start().unwrap();
+        let process =
+            spawner.spawn(&launch("sleep 600 & echo $!; exit 0", folder.path(), false)).await.unwrap();
+        assert_eq!(process.ended().await, Exit::Code(0));
+        let child: i32 = std::fs::read_to_string(folder.path().join("log")).unwrap().trim().parse().unwrap();
+        for _ in 0..100 {
+            // A killed grandchild may wait a moment for whoever reaps it.
+            let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            if state.is_empty() || state.contains(") Z ") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{child} still runs");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_end_of_the_spawner_ends_its_children_isolated_or_not() {
+        for isolated in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let spawner = Spawner::start().unwrap();
+            let process = spawner.spawn(&launch("sleep 600", folder.path(), isolated)).await.unwrap();
+            assert!(lives(process.id()));
+            drop(spawner);
+            let exit = tokio::time::timeout(Duration::from_secs(5), process.ended()).await.unwrap();
+            assert_eq!(exit, Exit::Signal(9), "isolated: {isolated}");
+        }
+    }
+
+    #[tokio::test]
+    async fn after_the_shutdown_nothing_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let spawner = Spawner::start().unwrap();
+        let process = spawner.spawn(&launch("sleep 600", folder.path(), false)).await.unwrap();
+        spawner.shutdown().await;
+        assert_eq!(process.exit(), Some(Exit::Signal(9)));
+        assert!(!lives(process.id()));
+        assert!(spawner.spawn(&launch("true", folder.path(), false)).await.is_err());
+    }
+}
