@@ -15,9 +15,12 @@ Step Functions
  8. A token that was answered, or whose state ended, answers TaskTimedOut, and an unknown one InvalidToken.
 Lambda
  9. A function's credentials are those of its role, whether or not AUTH enforces policies.
+IAM
+10. No signature is looked at, so that services beside this one can call it by naming a key. With AUTH=true what the
+    key's owner may do is enforced all the same.
 
 Environment: GATEWAY_PORT, BIND_HOST=127.0.0.1, IOT_MTLS_ENABLED=0, SFTP_ENABLED=0, AWS_ENDPOINT_URL (what Lambdas
-are given). Health: GET /_ministack/health.
+are given), AUTH=true (policies are enforced). Health: GET /_ministack/health.
 """
 
 import contextvars
@@ -27,6 +30,7 @@ import sys
 import threading
 import time
 
+import ministack.core.iam_evaluator as iam_evaluator
 import ministack.core.lambda_runtime as lambda_runtime
 import ministack.services.eventbridge as eventbridge
 import ministack.services.iam as iam
@@ -351,6 +355,15 @@ def role_credentials(config):
 
 lambda_runtime.execution_credentials = role_credentials
 lambda_service.execution_credentials = role_credentials
+
+# --- IAM --------------------------------------------------------------------------------------------------------
+
+
+def authenticate_by_name(_access_key_id, _account_id):
+    iam_evaluator._signed_request.set(None)
+
+
+iam_evaluator.authenticate = authenticate_by_name
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -38,6 +38,9 @@ pub const SWEEP_SECONDS: u64 = 5;
 /// The tag under which the container is pushed.
 const IMAGE_TAG: &str = "1.0";
 
+/// Set to `1`, the policies of roles, users and buckets are enforced by MiniStack.
+const ENFORCE_VARIABLE: &str = "LOCKSTEP_ENFORCE_POLICIES";
+
 /// The policy of the environment that describes this account.
 const POLICY: &str = "infra/environments/local/policy.json";
 
@@ -184,6 +187,7 @@ impl Account {
             endpoint: &endpoint,
             region: REGION,
             account_id: ACCOUNT_ID,
+            enforce_policies: enforces_policies(),
         })
         .await?;
         let images = ImageStore::default();
@@ -431,10 +435,22 @@ async fn sweep(account: Wire) {
     }
 }
 
+fn enforces_policies() -> bool {
+    std::env::var(ENFORCE_VARIABLE).is_ok_and(|value| value == "1")
+}
+
 async fn make_user(account: &Wire, who: Identity) -> Result<Keys, Error> {
     let name = who.user_name();
     let user = account.query("iam", "2010-05-08", "CreateUser", &[("UserName", name)]).await?;
     let key = account.query("iam", "2010-05-08", "CreateAccessKey", &[("UserName", name)]).await?;
+    // What a user may do is bounded where it matters: by the bucket policies that are deployed.
+    let policy = json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }],
+    })
+    .to_string();
+    let grant = [("UserName", name), ("PolicyName", "local-account"), ("PolicyDocument", &policy)];
+    account.query("iam", "2010-05-08", "PutUserPolicy", &grant).await?;
     Ok(Keys {
         user_id: wire::element(&user, "UserId", "CreateUser")?,
         arn: wire::element(&user, "Arn", "CreateUser")?,

@@ -55,6 +55,8 @@ pub struct Settings<'a> {
     pub region: &'a str,
     /// The account's id.
     pub account_id: &'a str,
+    /// Whether the policies of roles, users and resources are enforced.
+    pub enforce_policies: bool,
 }
 
 /// A running MiniStack; dropping it kills it and every function's process.
@@ -101,6 +103,7 @@ impl MiniStack {
             ("TMPDIR", temporary.display().to_string()),
             ("LANG", "C.UTF-8".into()),
             ("PYTHONUNBUFFERED", "1".into()),
+            ("AUTH", settings.enforce_policies.to_string()),
         ];
         let process = Supervised::start(Program {
             python: settings.python,

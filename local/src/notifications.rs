@@ -28,6 +28,18 @@ impl Notifications {
         let asked = json!({ "QueueUrl": self.queue_url, "AttributeNames": ["QueueArn"] });
         let answer = self.account.json("sqs", "AmazonSQS.GetQueueAttributes", &asked).await?;
         let queue = text(&answer, "/Attributes/QueueArn", "GetQueueAttributes")?;
+        let policy = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "sns.amazonaws.com" },
+                "Action": "sqs:SendMessage",
+                "Resource": queue,
+                "Condition": { "ArnEquals": { "aws:SourceArn": topic } },
+            }],
+        });
+        let granted = json!({ "QueueUrl": self.queue_url, "Attributes": { "Policy": policy.to_string() } });
+        self.account.json("sqs", "AmazonSQS.SetQueueAttributes", &granted).await?;
         self.account
             .query(
                 "sns",

@@ -20,6 +20,7 @@ async fn start() -> (MiniStack, Wire, TempDir) {
         endpoint: "http://127.0.0.1:1",
         region: REGION,
         account_id: ACCOUNT_ID,
+        enforce_policies: false,
     })
     .await
     .unwrap();
