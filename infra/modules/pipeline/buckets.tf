@@ -162,7 +162,7 @@ locals {
           Effect    = "Deny"
           Principal = "*"
           Action    = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
-          Resource  = "${local.bucket_arns["work"]}/datasets/evaluation/*"
+          Resource  = local.evaluation_data
         },
         length(local.evaluation_writers) == 0 ? {} : { Condition = { StringNotLike = { "aws:userid" = local.evaluation_writers } } },
       ),

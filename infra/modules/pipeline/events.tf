@@ -10,9 +10,9 @@ locals {
           object = { key = [{ prefix = "requests/" }] }
         }
       }
-      schedule = null
-      function = null
-      input    = null
+      schedule  = null
+      functions = [] # the pipeline itself
+      input     = null
     }
     change = {
       description = "A job, scan, package or endpoint that a run may wait for has changed"
@@ -27,15 +27,15 @@ locals {
           "Inspector2 Scan",
         ]
       }
-      schedule = null
-      function = "resume-execution"
-      input    = null
+      schedule  = null
+      functions = ["resume-execution"]
+      input     = null
     }
     sweep = {
-      description = "Answer what an event was lost for, and stop what nobody waits for"
+      description = "Answer what an event was lost for, stop what nobody waits for, seal what was left unsealed"
       pattern     = null
       schedule    = local.sweep_minutes == 1 ? "rate(1 minute)" : "rate(${local.sweep_minutes} minutes)"
-      function    = "resume-execution"
+      functions   = ["resume-execution", "seal-run"]
       input       = jsonencode({ sweep = true })
     }
     ended = {
@@ -48,9 +48,9 @@ locals {
           stateMachineArn = [local.state_machine_arn]
         }
       }
-      schedule = null
-      function = "seal-run"
-      input    = null
+      schedule  = null
+      functions = ["seal-run"]
+      input     = null
     }
   }
 
@@ -67,16 +67,36 @@ resource "aws_cloudwatch_event_rule" "this" {
   schedule_expression = each.value.schedule
 }
 
-resource "aws_cloudwatch_event_target" "this" {
-  for_each = local.rules
+locals {
+  function_targets = merge([
+    for name, rule in local.rules : { for function in rule.functions : "${name}-${function}" => { rule = name, function = function } }
+  ]...)
+}
+
+resource "aws_cloudwatch_event_target" "pipeline" {
+  for_each = { for name, rule in local.rules : name => rule if length(rule.functions) == 0 }
 
   rule      = aws_cloudwatch_event_rule.this[each.key].name
-  target_id = coalesce(each.value.function, "pipeline")
-  arn       = each.value.function == null ? local.state_machine_arn : local.function_arns[each.value.function]
-  role_arn  = each.value.function == null ? aws_iam_role.service["events"].arn : null
-  input     = each.value.input
+  target_id = "pipeline"
+  arn       = local.state_machine_arn
+  role_arn  = aws_iam_role.service["events"].arn
 
   # Longer than any outage worth waiting for; a run that starts a day late surprises its submitter.
+  retry_policy {
+    maximum_event_age_in_seconds = 3600
+    maximum_retry_attempts       = 185
+  }
+}
+
+resource "aws_cloudwatch_event_target" "function" {
+  for_each = local.function_targets
+
+  rule      = aws_cloudwatch_event_rule.this[each.value.rule].name
+  target_id = each.value.function
+  arn       = local.function_arns[each.value.function]
+  input     = local.rules[each.value.rule].input
+
+  # The sweep finds what an event was lost for.
   retry_policy {
     maximum_event_age_in_seconds = 3600
     maximum_retry_attempts       = 185
@@ -87,11 +107,11 @@ resource "aws_cloudwatch_event_target" "this" {
 }
 
 resource "aws_lambda_permission" "events" {
-  for_each = { for name, rule in local.rules : name => rule.function if rule.function != null }
+  for_each = local.function_targets
 
-  statement_id  = "events-${each.key}"
+  statement_id  = "events-${each.value.rule}"
   action        = "lambda:InvokeFunction"
-  function_name = aws_lambda_function.this[each.value].function_name
+  function_name = aws_lambda_function.this[each.value.function].function_name
   principal     = "events.amazonaws.com"
-  source_arn    = aws_cloudwatch_event_rule.this[each.key].arn
+  source_arn    = aws_cloudwatch_event_rule.this[each.value.rule].arn
 }

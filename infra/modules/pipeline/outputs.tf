@@ -55,5 +55,5 @@ output "scheduler_role_arn" {
 
 output "image_pullers" {
   description = "Values of `aws:PrincipalArn` that the container's images are pulled under."
-  value       = flatten([for purpose in ["admit-run", "scan-gate", "job", "endpoint"] : local.role_principals[purpose]])
+  value       = flatten([for purpose in ["admit-run", "job", "endpoint"] : local.role_principals[purpose]])
 }

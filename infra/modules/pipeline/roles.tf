@@ -11,8 +11,6 @@ locals {
     tracing = ["xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments"]
     # A task token is itself the proof of the right to answer.
     answering = ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"]
-    # The registry is the account's.
-    registry = ["ecr:GetRegistryScanningConfiguration"]
     # A token to pull with names no repository; what may be pulled with it is tied down separately.
     login = ["ecr:GetAuthorizationToken"]
     # Log delivery is set up for the account.
@@ -25,30 +23,6 @@ locals {
   }
 
   # Statements that several roles share.
-  read_policy = {
-    Sid      = "ReadThePolicy"
-    Effect   = "Allow"
-    Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-    Resource = "${local.evidence}/policy/policy.json"
-  }
-  read_plan = {
-    Sid      = "ReadThePlan"
-    Effect   = "Allow"
-    Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-    Resource = "${local.work}/runs/*/plan.json"
-  }
-  scan_image = {
-    Sid      = "ReadFindings"
-    Effect   = "Allow"
-    Action   = ["ecr:DescribeImageScanFindings", "ecr:DescribeImages"]
-    Resource = local.repository_arn
-  }
-  scan_settings = {
-    Sid      = "ReadHowTheRegistryScans"
-    Effect   = "Allow"
-    Action   = local.unnamed.registry
-    Resource = "*"
-  }
   encrypt_volumes = {
     # SageMaker attaches encrypted volumes under a grant that the caller makes for it.
     Sid       = "GrantTheKeyToSageMaker"
@@ -76,8 +50,43 @@ locals {
     Action   = "sns:Publish"
     Resource = local.topic_arn
   }
+  # Unconditional on purpose: without it an absent object answers 403, which cannot be told from one that may not
+  # be read, and a condition on the prefix is never met by the request for an object.
+  list_work = {
+    Sid      = "TellAbsentFromForbidden"
+    Effect   = "Allow"
+    Action   = "s3:ListBucket"
+    Resource = local.work
+  }
+  list_work_versions = {
+    Sid      = "TellAbsentFromForbiddenByVersion"
+    Effect   = "Allow"
+    Action   = ["s3:ListBucket", "s3:ListBucketVersions"]
+    Resource = local.work
+  }
 
-  # What every function does, and what its environment implies: to be told of a thing is to be allowed its use.
+  training_data   = [for prefix in local.policy.data.training_prefixes : "${local.work}/${prefix}*"]
+  evaluation_data = [for prefix in local.policy.data.evaluation_prefixes : "${local.work}/${prefix}*"]
+
+  # Who reads what each run was admitted as, and who the policy itself and not its digest alone.
+  plan_readers   = ["approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "scan-gate"]
+  policy_readers = ["admit-run", "approve-package", "download-model", "scan-gate"]
+
+  # Who waits, and so records a wait, and answers it at once where there is nothing left to wait for.
+  waiting = ["approve-package", "deploy-endpoint", "evaluate-model", "launch-training", "scan-gate"]
+
+  table_actions = {
+    admit-run        = ["dynamodb:GetItem", "dynamodb:PutItem"]
+    approve-package  = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]
+    deploy-endpoint  = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]
+    evaluate-model   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    launch-training  = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    resume-execution = ["dynamodb:DeleteItem", "dynamodb:Query"]
+    scan-gate        = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    seal-run         = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+  }
+
+  # What each function does because of what it is: it logs, signs, waits, coordinates.
   shared_statements = {
     for verb, function in local.functions : verb => [
       for entry in [
@@ -116,8 +125,6 @@ locals {
             }
           }
         },
-        { when = contains(function.environment, "LOCKSTEP_POLICY_SHA256"), grant = local.read_policy },
-        { when = contains(function.environment, "LOCKSTEP_POLICY_SHA256"), grant = local.read_plan },
         {
           when = contains(local.attesting, verb)
           grant = {
@@ -133,19 +140,26 @@ locals {
             # Reading, too: a retry finds what the first try signed.
             Sid      = "WriteOnesOwnEvidence"
             Effect   = "Allow"
-            Action   = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
+            Action   = ["s3:GetObject", "s3:PutObject"]
             Resource = "${local.evidence}/${verb == "seal-run" ? "runs/*/record.json" : "runs/*/${verb}/*"}"
           }
         },
         {
-          when = contains(local.attesting, verb)
+          when = contains(local.policy_readers, verb)
           grant = {
-            # Without it an absent object answers 403, which cannot be told from one that may not be read.
-            Sid       = "SeeWhetherEvidenceExists"
-            Effect    = "Allow"
-            Action    = "s3:ListBucket"
-            Resource  = local.evidence
-            Condition = { StringLike = { "s3:prefix" = ["runs/*"] } }
+            Sid      = "ReadThePolicy"
+            Effect   = "Allow"
+            Action   = "s3:GetObjectVersion"
+            Resource = "${local.evidence}/policy/policy.json"
+          }
+        },
+        {
+          when = contains(local.plan_readers, verb)
+          grant = {
+            Sid      = "ReadThePlan"
+            Effect   = "Allow"
+            Action   = "s3:GetObject"
+            Resource = "${local.work}/runs/*/plan.json"
           }
         },
         {
@@ -153,21 +167,21 @@ locals {
           grant = {
             Sid      = "Coordinate"
             Effect   = "Allow"
-            Action   = local.table_actions[verb]
+            Action   = try(local.table_actions[verb], [])
             Resource = local.table_arn
+          }
+        },
+        {
+          when = contains(local.waiting, verb)
+          grant = {
+            Sid      = "AnswerAtOnce"
+            Effect   = "Allow"
+            Action   = "states:SendTaskSuccess"
+            Resource = "*" # see `unnamed.answering`
           }
         },
       ] : entry.grant if entry.when
     ]
-  }
-
-  # Every writer claims, replays and releases; the sweep and the seal look through what is left.
-  table_actions = {
-    for verb, function in local.functions : verb => concat(
-      ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-      contains(["resume-execution", "seal-run", "deploy-endpoint"], verb) ? ["dynamodb:Query"] : [],
-      verb == "resume-execution" ? ["dynamodb:Scan"] : [],
-    )
   }
 
   own_statements = {
@@ -188,19 +202,18 @@ locals {
         Sid      = "CheckPinnedData"
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-        Resource = "${local.work}/datasets/*"
+        Resource = concat(local.training_data, local.evaluation_data)
       },
       {
-        Sid       = "SeeWhetherPlansAndDataExist"
-        Effect    = "Allow"
-        Action    = "s3:ListBucket"
-        Resource  = [local.work, local.bucket_arns["intake"]]
-        Condition = { StringLike = { "s3:prefix" = ["datasets/*", "requests/*", "runs/*"] } }
+        Sid      = "TellAbsentFromForbidden"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = [local.work, local.bucket_arns["intake"]]
       },
       {
         Sid      = "ResolveTheImage"
         Effect   = "Allow"
-        Action   = ["ecr:BatchGetImage", "ecr:DescribeImages"]
+        Action   = ["ecr:BatchGetImage", "ecr:DescribeRepositories"]
         Resource = local.repository_arn
       },
     ]
@@ -209,16 +222,16 @@ locals {
       {
         Sid      = "WriteModels"
         Effect   = "Allow"
-        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:ListMultipartUploadParts", "s3:PutObject"]
-        Resource = ["${local.work}/models/*", "${local.work}/runs/*/transfer/*"]
+        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+        Resource = "${local.work}/models/*"
       },
       {
-        Sid       = "ListModels"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
-        Resource  = local.work
-        Condition = { StringLike = { "s3:prefix" = ["models/*", "runs/*"] } }
+        Sid      = "KeepItsPlaceBetweenCalls"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = "${local.work}/runs/*/transfer/*"
       },
+      local.list_work,
       {
         Sid      = "ReadTheHubToken"
         Effect   = "Allow"
@@ -228,12 +241,10 @@ locals {
     ]
 
     scan-gate = [
-      local.scan_image,
-      local.scan_settings,
       {
-        Sid      = "StartAScan"
+        Sid      = "ScanAndReadFindings"
         Effect   = "Allow"
-        Action   = ["ecr:BatchGetImage", "ecr:StartImageScan"]
+        Action   = ["ecr:DescribeImageScanFindings", "ecr:StartImageScan"]
         Resource = local.repository_arn
       },
     ]
@@ -246,18 +257,18 @@ locals {
         Resource = "${local.sagemaker_prefix}:training-job/${var.name}-*"
       },
       {
-        Sid      = "ReadWhatTheJobReads"
+        Sid      = "SeeWhichDataIsLatest"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-        Resource = ["${local.work}/datasets/training/*", "${local.work}/models/*"]
+        Action   = "s3:GetObject"
+        Resource = local.training_data
       },
       {
-        Sid       = "ListWhatTheJobReads"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
-        Resource  = local.work
-        Condition = { StringLike = { "s3:prefix" = ["datasets/training/*", "models/*"] } }
+        Sid      = "ReadTheModelsManifest"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${local.evidence}/runs/*/download-model/*"
       },
+      local.list_work_versions,
       local.pass_job_role,
       local.encrypt_volumes,
       local.describe_key,
@@ -273,16 +284,16 @@ locals {
       {
         Sid      = "WriteArtifacts"
         Effect   = "Allow"
-        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:ListMultipartUploadParts", "s3:PutObject"]
-        Resource = ["${local.work}/artifacts/*", "${local.work}/runs/*/transfer/*"]
+        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+        Resource = "${local.work}/artifacts/*"
       },
       {
-        Sid       = "ListByVersion"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
-        Resource  = local.work
-        Condition = { StringLike = { "s3:prefix" = ["artifacts/*", "runs/*"] } }
+        Sid      = "KeepItsPlaceBetweenCalls"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = "${local.work}/runs/*/transfer/*"
       },
+      local.list_work_versions,
     ]
 
     evaluate-model = [
@@ -293,18 +304,24 @@ locals {
         Resource = "${local.sagemaker_prefix}:processing-job/${var.name}-*"
       },
       {
-        Sid      = "ReadWhatTheJobReadsAndWrites"
+        Sid      = "SeeWhichDataIsLatest"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-        Resource = ["${local.work}/artifacts/*", "${local.work}/datasets/evaluation/*", "${local.work}/models/*", "${local.work}/runs/*/evaluation/*"]
+        Action   = "s3:GetObject"
+        Resource = local.evaluation_data
       },
       {
-        Sid       = "ListWhatTheJobReadsAndWrites"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
-        Resource  = local.work
-        Condition = { StringLike = { "s3:prefix" = ["artifacts/*", "datasets/evaluation/*", "models/*", "runs/*"] } }
+        Sid      = "ReadMetrics"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${local.work}/runs/*/evaluation/*"
       },
+      {
+        Sid      = "ReadTheArtifactsManifest"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${local.evidence}/runs/*/seal-artifact/*"
+      },
+      local.list_work_versions,
       local.pass_job_role,
       local.encrypt_volumes,
       local.describe_key,
@@ -315,24 +332,17 @@ locals {
         Sid    = "Register"
         Effect = "Allow"
         Action = [
-          "sagemaker:AddTags", "sagemaker:CreateModelPackage", "sagemaker:CreateModelPackageGroup", "sagemaker:DescribeModelPackage",
+          "sagemaker:CreateModelPackage", "sagemaker:CreateModelPackageGroup", "sagemaker:DescribeModelPackage",
           "sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages", "sagemaker:UpdateModelPackage",
         ]
         # A request names its group.
         Resource = ["${local.sagemaker_prefix}:model-package/*", "${local.sagemaker_prefix}:model-package-group/*"]
       },
       {
-        Sid      = "ReadWhatIsRegistered"
+        Sid      = "SeeWhatServesNow"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-        Resource = ["${local.work}/artifacts/*", "${local.work}/runs/*/evaluation/*"]
-      },
-      {
-        Sid       = "ListWhatIsRegistered"
-        Effect    = "Allow"
-        Action    = "s3:ListBucket"
-        Resource  = local.work
-        Condition = { StringLike = { "s3:prefix" = ["artifacts/*", "runs/*"] } }
+        Action   = "sagemaker:DescribeEndpoint"
+        Resource = local.endpoint_arns
       },
       local.notify,
     ]
@@ -341,41 +351,31 @@ locals {
       {
         Sid      = "VerifyTheRunsEvidence"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Action   = "s3:GetObject"
         Resource = "${local.evidence}/runs/*"
+      },
+      {
+        Sid      = "TellAbsentEvidenceFromForbidden"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = local.evidence
       },
       {
         Sid    = "Deploy"
         Effect = "Allow"
         Action = [
           "sagemaker:AddTags", "sagemaker:CreateEndpoint", "sagemaker:CreateEndpointConfig", "sagemaker:CreateModel",
-          "sagemaker:DeleteEndpoint", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel", "sagemaker:DescribeEndpoint",
-          "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel", "sagemaker:InvokeEndpoint", "sagemaker:UpdateEndpoint",
+          "sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpoint",
         ]
-        Resource = concat(
-          [for kind in ["model", "endpoint-config", "endpoint"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"],
-          local.endpoint_arns,
-        )
+        Resource = concat(local.serving_arns, local.endpoint_arns)
       },
       {
-        Sid      = "ReadWhatWasApproved"
+        Sid      = "SeeWhetherItIsStillApproved"
         Effect   = "Allow"
-        Action   = ["sagemaker:DescribeModelPackage"]
+        Action   = "sagemaker:DescribeModelPackage"
         Resource = "${local.sagemaker_prefix}:model-package/*"
       },
-      {
-        Sid      = "ReadWhatIsServed"
-        Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-        Resource = "${local.work}/artifacts/*"
-      },
-      {
-        Sid       = "ListWhatIsServed"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
-        Resource  = local.work
-        Condition = { StringLike = { "s3:prefix" = ["artifacts/*"] } }
-      },
+      local.list_work_versions,
       {
         Sid       = "PassTheEndpointRole"
         Effect    = "Allow"
@@ -414,25 +414,19 @@ locals {
           "sagemaker:DescribeEndpoint", "sagemaker:DescribeModelPackage", "sagemaker:DescribeProcessingJob",
           "sagemaker:DescribeTrainingJob",
         ]
-        Resource = concat(
-          [for kind in ["processing-job", "training-job"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"],
-          ["${local.sagemaker_prefix}:model-package/*"],
-          local.endpoint_arns,
-        )
+        Resource = concat(local.job_arns, ["${local.sagemaker_prefix}:model-package/*"], local.endpoint_arns)
+      },
+      {
+        Sid      = "DescribeScans"
+        Effect   = "Allow"
+        Action   = "ecr:DescribeImageScanFindings"
+        Resource = local.repository_arn
       },
       {
         Sid      = "StopWhatNobodyWaitsFor"
         Effect   = "Allow"
         Action   = ["sagemaker:StopProcessingJob", "sagemaker:StopTrainingJob"]
-        Resource = [for kind in ["processing-job", "training-job"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"]
-      },
-      local.scan_image,
-      local.scan_settings,
-      {
-        Sid      = "SealWhatWasLeft"
-        Effect   = "Allow"
-        Action   = "lambda:InvokeFunction"
-        Resource = local.function_arns["seal-run"]
+        Resource = local.job_arns
       },
     ]
 
@@ -440,28 +434,14 @@ locals {
       {
         Sid      = "ReadTheRunsEvidence"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Action   = "s3:GetObject"
         Resource = "${local.evidence}/runs/*"
       },
       {
-        Sid       = "ListTheRunsEvidence"
-        Effect    = "Allow"
-        Action    = "s3:ListBucketVersions"
-        Resource  = local.evidence
-        Condition = { StringLike = { "s3:prefix" = ["runs/*"] } }
-      },
-      local.read_plan,
-      {
-        Sid      = "FindUnfinishedUploads"
+        Sid      = "ListTheRunsEvidence"
         Effect   = "Allow"
-        Action   = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
-        Resource = local.work
-      },
-      {
-        Sid      = "AbortUnfinishedUploads"
-        Effect   = "Allow"
-        Action   = "s3:AbortMultipartUpload"
-        Resource = ["${local.work}/artifacts/*", "${local.work}/models/*"]
+        Action   = "s3:ListBucket"
+        Resource = local.evidence
       },
       {
         Sid      = "SeeHowItEnded"
@@ -470,17 +450,26 @@ locals {
         Resource = local.execution_arns
       },
       {
-        Sid    = "StopWhatIsLeft"
+        Sid      = "StopWhatIsLeft"
+        Effect   = "Allow"
+        Action   = ["sagemaker:StopProcessingJob", "sagemaker:StopTrainingJob"]
+        Resource = local.job_arns
+      },
+      {
+        Sid    = "WithdrawWhatWasNotDeployed"
         Effect = "Allow"
         Action = [
-          "sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopProcessingJob",
-          "sagemaker:StopTrainingJob",
+          "sagemaker:DeleteEndpoint", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel", "sagemaker:DescribeEndpoint",
         ]
-        Resource = [for kind in ["processing-job", "training-job"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"]
+        Resource = concat(local.serving_arns, local.endpoint_arns)
       },
       local.notify,
     ]
   }
+
+  # Named after the run that made them.
+  job_arns     = [for kind in ["processing-job", "training-job"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"]
+  serving_arns = [for kind in ["endpoint-config", "model"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"]
 
   # SageMaker keeps names as they are, but writes them in ARNs in lower case.
   endpoint_arns = [for name in keys(var.endpoints) : "${local.sagemaker_prefix}:endpoint/${lower(name)}"]

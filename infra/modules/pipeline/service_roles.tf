@@ -70,7 +70,7 @@ locals {
         Sid      = "ReadInput"
         Effect   = "Allow"
         Action   = "s3:GetObject"
-        Resource = ["${local.work}/artifacts/*", "${local.work}/datasets/*", "${local.work}/models/*"]
+        Resource = concat(["${local.work}/artifacts/*", "${local.work}/models/*"], local.training_data, local.evaluation_data)
       },
       {
         Sid      = "WriteOutput"
@@ -83,7 +83,7 @@ locals {
         Effect    = "Allow"
         Action    = "s3:ListBucket"
         Resource  = local.work
-        Condition = { StringLike = { "s3:prefix" = ["artifacts/*", "datasets/*", "models/*", "runs/*"] } }
+        Condition = { StringLike = { "s3:prefix" = concat(["artifacts/*", "models/*", "runs/*"], [for prefix in concat(local.policy.data.training_prefixes, local.policy.data.evaluation_prefixes) : "${prefix}*"]) } }
       },
     ])
 

@@ -128,9 +128,9 @@ variable "endpoints" {
 }
 
 variable "variant_name" {
-  description = "Production variant whose metrics the alarms watch."
+  description = "Production variant whose metrics the alarms watch: the one that deploy-endpoint makes."
   type        = string
-  default     = "AllTraffic"
+  default     = "primary"
 }
 
 variable "schedules" {

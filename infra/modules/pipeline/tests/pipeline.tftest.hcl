@@ -166,7 +166,7 @@ run "grants_no_more_than_named" {
           for action in flatten([statement.Action]) : contains([
             "cloudwatch:PutMetricData",
             "ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
-            "ecr:GetAuthorizationToken", "ecr:GetRegistryScanningConfiguration",
+            "ecr:GetAuthorizationToken",
             "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
             "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
             "states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess",
@@ -259,7 +259,7 @@ run "builds_walls_between_buckets" {
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
-      statement.Effect == "Deny" && try(statement.Condition.StringNotLike["aws:userid"], []) == ["AIDASTEWARD"] && try(statement.Resource, "") == "arn:aws:s3:::lockstep-work-123456789012/datasets/evaluation/*"
+      statement.Effect == "Deny" && try(statement.Condition.StringNotLike["aws:userid"], []) == ["AIDASTEWARD"] && try(statement.Resource, []) == ["arn:aws:s3:::lockstep-work-123456789012/datasets/evaluation/*"]
     ])
     error_message = "Only those whom the policy names may write evaluation data."
   }
@@ -277,7 +277,7 @@ run "lets_nobody_write_evaluation_data_if_none_is_named" {
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
-      statement.Effect == "Deny" && !can(statement.Condition) && try(statement.Resource, "") == "arn:aws:s3:::lockstep-work-123456789012/datasets/evaluation/*"
+      statement.Effect == "Deny" && !can(statement.Condition) && try(statement.Resource, []) == ["arn:aws:s3:::lockstep-work-123456789012/datasets/evaluation/*"]
     ])
     error_message = "With no writer named, everybody must be denied."
   }
@@ -300,8 +300,8 @@ run "runs_and_wakes_the_pipeline" {
     error_message = "The state machine must log, and its log must hold no execution data: task tokens are in it."
   }
   assert {
-    condition     = aws_cloudwatch_event_rule.this["sweep"].schedule_expression == "rate(5 minutes)" && aws_cloudwatch_event_target.this["sweep"].input == "{\"sweep\":true}"
-    error_message = "The sweep must run every five minutes by default."
+    condition     = aws_cloudwatch_event_rule.this["sweep"].schedule_expression == "rate(5 minutes)" && alltrue([for function in ["resume-execution", "seal-run"] : aws_cloudwatch_event_target.function["sweep-${function}"].input == "{\"sweep\":true}"])
+    error_message = "The sweep must run every five minutes by default, in both functions that sweep."
   }
   assert {
     condition     = strcontains(aws_scheduler_schedule.run["weekly"].target[0].input, "\"time\":\"<aws.scheduler.scheduled-time>\"")
