@@ -1,11 +1,11 @@
 //! A Llama-style decoder. Only operations with a backward pass are used: candle's fused RmsNorm, softmax and rope
-//! have none and would silently leave the weights before them untrained.
+//! have none and would silently leave the weights before them untrained. Its unfused ones have one, but a dear one:
+//! here they are written so that few passes over memory are left.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{D, DType, Device, Shape, Tensor};
-use candle_nn::{ops, rotary_emb};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -222,6 +222,7 @@ pub struct Model {
     adapters: Adapters,
     cos: Tensor,
     sin: Tensor,
+    rotation: Tensor,
 }
 
 impl Model {
@@ -230,14 +231,15 @@ impl Model {
         let half = config.head_dim() / 2;
         let frequency = |i: usize| config.rope_theta.powf(-(i as f64) / half as f64);
         let angles: Vec<f64> = (0..config.max_position_embeddings)
-            .flat_map(|position| (0..half).map(move |i| position as f64 * frequency(i)))
+            .flat_map(|position| (0..2 * half).map(move |i| position as f64 * frequency(i % half)))
             .collect();
         let table = |of: fn(f64) -> f64| {
             let values: Vec<f32> = angles.iter().map(|angle| of(*angle) as f32).collect();
-            Tensor::from_vec(values, (config.max_position_embeddings, half), &Device::Cpu)
+            Tensor::from_vec(values, (config.max_position_embeddings, 2 * half), &Device::Cpu)
         };
         let (cos, sin) = (table(f64::cos)?, table(f64::sin)?);
-        Ok(Self { config, weights, adapters, cos, sin })
+        let rotation = rotation(half)?;
+        Ok(Self { config, weights, adapters, cos, sin, rotation })
     }
 
     /// The configuration it was made with.
@@ -289,8 +291,8 @@ impl Model {
             Ok(projected.reshape((batch, length, heads, dim))?.transpose(1, 2)?.contiguous()?)
         };
         let (cos, sin) = (self.cos.narrow(0, start, length)?, self.sin.narrow(0, start, length)?);
-        let queries = rotary_emb::rope_slow(&split("self_attn.q_proj", heads)?, &cos, &sin)?;
-        let keys = rotary_emb::rope_slow(&split("self_attn.k_proj", groups)?, &cos, &sin)?;
+        let queries = self.turn(&split("self_attn.q_proj", heads)?, &cos, &sin)?;
+        let keys = self.turn(&split("self_attn.k_proj", groups)?, &cos, &sin)?;
         let values = split("self_attn.v_proj", groups)?;
         let (keys, values) = match cache.0.get(layer) {
             Some((old_keys, old_values)) => {
@@ -307,8 +309,15 @@ impl Model {
         if let Some(mask) = mask {
             scores = scores.broadcast_add(mask)?;
         }
-        let mixed = ops::softmax(&scores, D::Minus1)?.matmul(&values)?;
+        let mixed = softmax(&scores)?.matmul(&values)?;
         self.project(layer, "self_attn.o_proj", &mixed.transpose(1, 2)?.reshape((batch, length, width))?)
+    }
+
+    /// Rotary position embedding of `[batch, heads, length, dim]`.
+    fn turn(&self, heads: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor, Error> {
+        let turned =
+            heads.reshape(((), self.config.head_dim()))?.matmul(&self.rotation)?.reshape(heads.shape())?;
+        Ok((heads.broadcast_mul(cos)? + turned.broadcast_mul(sin)?)?)
     }
 
     fn feed_forward(&self, layer: usize, hidden: &Tensor) -> Result<Tensor, Error> {
@@ -330,7 +339,8 @@ impl Model {
     }
 
     fn norm(&self, hidden: &Tensor, name: &str) -> Result<Tensor, Error> {
-        Ok(ops::rms_norm_slow(hidden, self.weight(name)?, self.config.rms_norm_eps as f32)?)
+        let scale = (hidden.sqr()?.mean_keepdim(D::Minus1)? + self.config.rms_norm_eps)?.sqrt()?.recip()?;
+        Ok(hidden.broadcast_mul(&scale)?.broadcast_mul(self.weight(name)?)?)
     }
 
     fn weight(&self, name: &str) -> Result<&Tensor, Error> {
@@ -349,6 +359,25 @@ fn causal_mask(length: usize, start: usize) -> Result<Option<Tensor>, Error> {
         })
         .collect();
     Ok(Some(Tensor::from_vec(mask, (length, start + length), &Device::Cpu)?))
+}
+
+/// Softmax over the last dimension. Its value and its gradient are the same whatever is subtracted, so the maximum,
+/// which only keeps the exponential from overflowing, is left out of the backward pass.
+fn softmax(scores: &Tensor) -> Result<Tensor, Error> {
+    let weights = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
+    Ok(weights.broadcast_mul(&weights.sum_keepdim(D::Minus1)?.recip()?)?)
+}
+
+/// The matrix that turns `(a, b)` into `(-b, a)`, halves of a head: one small product, where narrowing, negating and
+/// joining would each cost a pass forward and more of them backward.
+fn rotation(half: usize) -> Result<Tensor, Error> {
+    let dim = 2 * half;
+    let mut values = vec![0f32; dim * dim];
+    for i in 0..half {
+        values[(i + half) * dim + i] = -1.0;
+        values[i * dim + i + half] = 1.0;
+    }
+    Ok(Tensor::from_vec(values, (dim, dim), &Device::Cpu)?)
 }
 
 /// Gives every query head its key or value head when several share one.
@@ -411,6 +440,31 @@ mod tests {
         let (long, short) = (states(&[1, 2, 3, 4]), states(&[1, 2, 3, 5]));
         assert_eq!(long[..3], short[..3]);
         assert_ne!(long[3], short[3]);
+    }
+
+    #[test]
+    fn what_is_written_out_here_equals_the_library() {
+        let mut random = <rand_chacha::ChaCha8Rng as rand::SeedableRng>::seed_from_u64(5);
+        let mut some = |shape: &[usize]| normal(&mut random, 1.0, &Shape::from(shape)).unwrap();
+        let near = |ours: Tensor, library: Tensor| {
+            let difference =
+                (ours - library).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(difference < 1e-5, "{difference}");
+        };
+        let scores = some(&[2, 4, 5, 5]);
+        near(softmax(&scores).unwrap(), candle_nn::ops::softmax(&scores, D::Minus1).unwrap());
+
+        let model = specimen::model();
+        let hidden = some(&[2, 3, 32]);
+        let library =
+            candle_nn::ops::rms_norm_slow(&hidden, model.weight(FINAL_NORM).unwrap(), 1e-5).unwrap();
+        near(model.norm(&hidden, FINAL_NORM).unwrap(), library);
+
+        let heads = some(&[2, 4, 5, 8]);
+        let (cos, sin) = (model.cos.narrow(0, 3, 5).unwrap(), model.sin.narrow(0, 3, 5).unwrap());
+        let (half_cos, half_sin) = (cos.narrow(1, 0, 4).unwrap(), sin.narrow(1, 0, 4).unwrap());
+        let library = candle_nn::rotary_emb::rope_slow(&heads, &half_cos, &half_sin).unwrap();
+        near(model.turn(&heads, &cos, &sin).unwrap(), library);
     }
 
     #[test]
