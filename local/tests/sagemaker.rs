@@ -1,4 +1,5 @@
 //! SageMaker over MiniStack: the objects, the events, the logs and the metrics arrive where AWS would put them.
+#![allow(clippy::unwrap_used, reason = "a test helper that cannot go on says so by panicking")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
