@@ -274,6 +274,8 @@ impl Account {
             profile: self.options.profile,
             architecture: Architecture::of_this_machine(),
             log: &self.state_dir().join("build.log"),
+            python: &self.python,
+            state_dir: self.state_dir(),
         };
         Ok(package::build(settings, progress).await?)
     }

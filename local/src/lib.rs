@@ -2,6 +2,7 @@
 
 mod account;
 mod connection;
+mod follow;
 pub mod front;
 pub mod hub;
 pub mod image;

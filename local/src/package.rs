@@ -1,20 +1,19 @@
 //! The programs that are deployed: each function's zip, and the model container's binary.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt as _, BufReader as AsyncReader};
-use tokio::process::Command;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::ministack::tail;
+use crate::follow;
 use crate::progress::Progress;
 use crate::python::{self, BUILD, Environment};
+use crate::supervised::{self, Program, Supervised};
 
 /// The container's package and its binary.
 const CONTAINER_PACKAGE: &str = "container";
@@ -82,13 +81,8 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Cargo could not be started.
-    #[error("`{program}` could not be started ({source}); install Rust with https://rustup.rs")]
-    Cargo {
-        /// What was started.
-        program: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Supervised(#[from] supervised::Error),
     /// The build failed.
     #[error("`{command}` failed; the end of {log}:\n{tail}", log = .log.display())]
     Build {
@@ -148,6 +142,10 @@ pub struct Settings<'a> {
     pub architecture: Architecture,
     /// Where Cargo's output goes.
     pub log: &'a Path,
+    /// The Python that runs the supervisor.
+    pub python: &'a Path,
+    /// Where the supervisor's source is written.
+    pub state_dir: &'a Path,
 }
 
 /// Builds every function and the container, and zips what changed.
@@ -179,7 +177,15 @@ pub async fn build(settings: Settings<'_>, progress: &dyn Progress) -> Result<Pa
             // cargo-lambda and the Python that holds its linker come first on the path.
             let path = std::env::var("PATH").unwrap_or_default();
             let path = format!("{}:{path}", environment.programs().display());
-            cargo(settings, &arguments, &[("PATH", &path)], progress).await?;
+            // What the linker keeps for the next time stays in the repository's folder too.
+            let cache = settings.lockstep.join("release/cache").display().to_string();
+            let environment = [
+                ("PATH", path.as_str()),
+                ("XDG_CACHE_HOME", &cache),
+                ("ZIG_GLOBAL_CACHE_DIR", &cache),
+                ("ZIG_LOCAL_CACHE_DIR", &cache),
+            ];
+            cargo(settings, &arguments, &environment, progress).await?;
             for verb in &functions {
                 let (from, to) = (output.join(verb).join("bootstrap.zip"), zips.join(format!("{verb}.zip")));
                 std::fs::copy(&from, &to).map_err(file(&from))?;
@@ -228,59 +234,49 @@ async fn cargo(
     }
 
     let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut log = File::options().create(true).append(true).open(settings.log).map_err(file(settings.log))?;
-    let mut command = Command::new(&program);
-    command.args(arguments);
-    let is_plain = arguments.first() == Some(&"build");
-    if is_plain {
-        command.arg("--message-format=json-render-diagnostics");
+    let mut command: Vec<&OsStr> = vec![OsStr::new(&program)];
+    command.extend(arguments.iter().map(OsStr::new));
+    if arguments.first() == Some(&"build") {
+        command.push(OsStr::new("--message-format=json-render-diagnostics"));
     }
-    command
-        .envs(environment.iter().copied())
-        .current_dir(settings.root)
-        .stdin(Stdio::null())
-        .stdout(if is_plain { Stdio::piped() } else { Stdio::null() })
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let mut child = command.spawn().map_err(|source| Error::Cargo { program: program.clone(), source })?;
-
-    let artifacts = child.stdout.take().map(|stdout| {
-        tokio::spawn(async move {
-            let mut binaries = BTreeMap::new();
-            let mut lines = AsyncReader::new(stdout).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                let Ok(message) = serde_json::from_str::<Message>(&line) else { continue };
-                if let ("compiler-artifact", Some(path), Some(target)) =
-                    (message.reason.as_str(), message.executable, message.target)
-                {
-                    binaries.insert(target.name, path);
-                }
+    // Building is the user's own affair: it has the user's environment.
+    let mut variables: BTreeMap<String, String> = std::env::vars().collect();
+    variables.extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let position = settings.log.metadata().map_or(0, |metadata| metadata.len());
+    let process = Supervised::start(Program {
+        python: settings.python,
+        state_dir: settings.state_dir,
+        command,
+        environment: variables.into_iter().collect(),
+        directory: settings.root,
+        log: settings.log,
+    })?;
+    let mut binaries = BTreeMap::new();
+    let mut said = Vec::new();
+    follow::until_end(&process, settings.log, position, |line| {
+        if let Ok(message) = serde_json::from_str::<Message>(line) {
+            if let ("compiler-artifact", Some(path), Some(target)) =
+                (message.reason.as_str(), message.executable, message.target)
+            {
+                binaries.insert(target.name, path);
             }
-            binaries
-        })
-    });
-    if let Some(stderr) = child.stderr.take() {
-        let mut lines = AsyncReader::new(stderr).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            let _ = writeln!(log, "{line}");
-            if let Some(what) = line.trim_start().strip_prefix("Compiling ") {
-                progress.line(&format!("compiling {}", what.split(" (").next().unwrap_or(what)));
-            }
+            return;
         }
+        if let Some(what) = line.trim_start().strip_prefix("Compiling ") {
+            progress.line(&format!("compiling {}", what.split(" (").next().unwrap_or(what)));
+        }
+        said.push(line.to_owned());
+    })
+    .await;
+    if process.ended().is_some_and(|status| status.success()) {
+        return Ok(binaries);
     }
-    let status = child.wait().await.map_err(|source| Error::Cargo { program, source })?;
-    if !status.success() {
-        let log = settings.log.to_owned();
-        return Err(Error::Build {
-            command: format!("cargo {}", arguments.join(" ")),
-            tail: tail(&log, 40),
-            log,
-        });
-    }
-    match artifacts {
-        Some(task) => task.await.map_err(|_| Error::Interrupted),
-        None => Ok(BTreeMap::new()),
-    }
+    let tail = said[said.len().saturating_sub(40)..].join("\n");
+    Err(Error::Build {
+        command: format!("cargo {}", arguments.join(" ")),
+        log: settings.log.to_owned(),
+        tail,
+    })
 }
 
 /// Zips side by side whatever changed since it was zipped.

@@ -2,15 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::follow;
 use crate::ministack::tail;
 use crate::progress::Progress;
 use crate::supervised::{self, Program, Supervised};
@@ -283,19 +282,17 @@ impl<'a> Run<'a> {
             directory: self.settings.root,
             log: &log,
         })?;
-        let mut told = Told::default();
-        while process.ended().is_none() {
-            told.tell(&log, progress);
-            tokio::select! {
-                _ = process.wait() => {}
-                () = tokio::time::sleep(Duration::from_millis(200)) => {}
-            }
-        }
-        told.tell(&log, progress);
+        let mut errors: Vec<String> = Vec::new();
+        follow::until_end(&process, &log, 0, |line| match said(line) {
+            Some(Said::Done(text)) => progress.line(&text),
+            Some(Said::Error(text)) => errors.push(text),
+            None => {}
+        })
+        .await;
         if process.ended().is_some_and(|status| status.success()) {
             return Ok(());
         }
-        let message = if told.errors.is_empty() { tail(&log, 40) } else { told.errors.join("\n") };
+        let message = if errors.is_empty() { tail(&log, 40) } else { errors.join("\n") };
         Err(Error::Step { step, message })
     }
 
@@ -361,39 +358,23 @@ fn collect(folder: &Path, sources: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What was read of Terraform's machine-readable output so far.
-#[derive(Default)]
-struct Told {
-    position: u64,
-    partial: String,
-    errors: Vec<String>,
+/// A line of Terraform's machine-readable output that is told on.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Done(String),
+    Error(String),
 }
 
-impl Told {
-    fn tell(&mut self, log: &Path, progress: &dyn Progress) {
-        let mut text = String::new();
-        let read = File::open(log).and_then(|mut file| {
-            file.seek(SeekFrom::Start(self.position))?;
-            file.read_to_string(&mut text)
-        });
-        let Ok(read) = read else { return };
-        self.position += read as u64;
-        self.partial.push_str(&text);
-        while let Some(end) = self.partial.find('\n') {
-            let line: String = self.partial.drain(..=end).collect();
-            let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
-            let said = message["@message"].as_str().unwrap_or_default();
-            if message["@level"] == "error" {
-                let detail =
-                    message.pointer("/diagnostic/detail").and_then(Value::as_str).unwrap_or_default();
-                let address =
-                    message.pointer("/diagnostic/address").and_then(Value::as_str).unwrap_or_default();
-                self.errors.push([said, address, detail].join("\n").trim().to_owned());
-            } else if matches!(message["type"].as_str(), Some("apply_complete" | "change_summary")) {
-                progress.line(said);
-            }
-        }
+fn said(line: &str) -> Option<Said> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let text = message["@message"].as_str().unwrap_or_default();
+    if message["@level"] == "error" {
+        let part = |pointer| message.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let parts = [text, part("/diagnostic/address"), part("/diagnostic/detail")];
+        return Some(Said::Error(parts.join("\n").trim().to_owned()));
     }
+    matches!(message["type"].as_str(), Some("apply_complete" | "change_summary"))
+        .then(|| Said::Done(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -421,13 +402,11 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_collected_from_the_machine_readable_output() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let line = r#"{"@level":"error","@message":"Error: no bucket","type":"diagnostic","diagnostic":{"detail":"gone","address":"aws_s3_bucket.x"}}"#;
-        std::fs::write(&log, format!("{line}\nnot json\n")).unwrap();
-        let mut told = Told::default();
-        told.tell(&log, &crate::progress::Silent);
-        assert_eq!(told.errors, ["Error: no bucket\naws_s3_bucket.x\ngone"]);
+    fn what_is_done_and_what_failed_is_told() {
+        let error = r#"{"@level":"error","@message":"Error: no bucket","type":"diagnostic","diagnostic":{"detail":"gone","address":"aws_s3_bucket.x"}}"#;
+        assert_eq!(said(error), Some(Said::Error("Error: no bucket\naws_s3_bucket.x\ngone".into())));
+        let done = r#"{"@level":"info","@message":"made","type":"apply_complete"}"#;
+        assert_eq!(said(done), Some(Said::Done("made".into())));
+        assert_eq!(said("not json"), None);
     }
 }

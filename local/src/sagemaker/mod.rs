@@ -24,7 +24,6 @@ mod tests;
 mod training_job;
 mod validation;
 
-use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -201,10 +200,10 @@ impl SageMaker {
     pub async fn invoke_endpoint(
         &self,
         name: &str,
-        headers: impl Borrow<HeaderMap>,
+        headers: HeaderMap,
         body: Bytes,
     ) -> Response {
-        self.0.invoke_endpoint(name, headers.borrow(), body).await
+        self.0.invoke_endpoint(name, &headers, body).await
     }
 
     /// Kills every process that was started and starts none from now on.

@@ -72,7 +72,7 @@ async fn ask(account: &Account, body: &'static str) -> (u16, HeaderMap, Value) {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", "application/json".parse().unwrap());
     let response =
-        account.sagemaker.invoke_endpoint("tiny-lm", &headers, Bytes::from_static(body.as_bytes())).await;
+        account.sagemaker.invoke_endpoint("tiny-lm", headers, Bytes::from_static(body.as_bytes())).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.unwrap();
     (parts.status.as_u16(), parts.headers, serde_json::from_slice(&bytes).unwrap())
