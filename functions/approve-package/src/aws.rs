@@ -15,9 +15,9 @@ use runtime::{failed, is_missing};
 use crate::{error::ApproveError, settings::Settings};
 
 /// Customer metadata that bind a package to its run.
-pub const RUN_ID: &str = "lockstep_run_id";
+pub const RUN_ID: &str = "run_id";
 /// The artefact's content digest.
-pub const ARTIFACT: &str = "lockstep_artifact_sha256";
+pub const ARTIFACT: &str = "artifact_sha256";
 
 /// Makes the package's group, unless it exists.
 ///
@@ -124,10 +124,10 @@ pub async fn register(
         .model_metrics(ModelMetrics::builder().model_quality(quality).build())
         .customer_metadata_properties(RUN_ID, plan.run_id.as_str())
         .customer_metadata_properties(ARTIFACT, artifact.content_sha256.as_str())
-        .customer_metadata_properties("lockstep_image_digest", &plan.image.digest)
+        .customer_metadata_properties("image_digest", &plan.image.digest)
         .client_token(plan.run_id.as_str());
     for (name, value) in &evaluation.after {
-        create = create.customer_metadata_properties(format!("metric_{name}"), format!("{value:.6}"));
+        create = create.customer_metadata_properties(format!("after_{name}"), format!("{value:.6}"));
     }
     let created = create.send().await.map_err(failed("sagemaker:CreateModelPackage"))?;
     Ok(created.model_package_arn.unwrap_or_default())

@@ -95,7 +95,7 @@ impl SealArtifact {
         invocation: &Invocation,
     ) -> Result<Option<Hashed>, SealError> {
         let bucket = &self.settings.work_bucket;
-        let key = format!("{}sealing.json", run.run_id.prefix());
+        let key = format!("{}transfer/sealing.json", run.run_id.prefix());
         let kept = self.objects.bytes(bucket, &key, None).await?;
         let mut hashed: Hashed =
             kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();

@@ -6,7 +6,7 @@ use aws_sdk_kms::{
     primitives::Blob,
     types::{MessageType, SigningAlgorithmSpec},
 };
-use aws_sdk_s3::{primitives::ByteStream, types::ServerSideEncryption};
+use aws_sdk_s3::primitives::ByteStream;
 use contract::{Gate, LinkRef, ObjectRef, RunId, Sha256Digest};
 use evidence::{Envelope, Link, Statement, Subject, Unsigned, Verdict};
 use serde::{Serialize, de::DeserializeOwned};
@@ -112,7 +112,6 @@ impl Attestor {
             .key(key)
             .if_none_match("*")
             .content_type("application/vnd.dsse+json")
-            .server_side_encryption(ServerSideEncryption::AwsKms)
             .body(ByteStream::from(bytes))
             .send()
             .await;

@@ -1,6 +1,6 @@
 //! Objects that the run's state names by digest, and the policy.
 
-use aws_sdk_s3::{Client, primitives::ByteStream, types::ServerSideEncryption};
+use aws_sdk_s3::{Client, primitives::ByteStream};
 use contract::{Gate, LinkRef, ObjectRef, Policy, RunContext, RunPlan, Sha256Digest};
 use evidence::LoadedLink;
 use serde::{Serialize, de::DeserializeOwned};
@@ -110,7 +110,6 @@ impl Objects {
             .bucket(bucket)
             .key(key)
             .content_type("application/json")
-            .server_side_encryption(ServerSideEncryption::AwsKms)
             .body(ByteStream::from(bytes))
             .send()
             .await
