@@ -18,18 +18,23 @@ Lambda
 IAM
 10. No signature is looked at, so that services beside this one can call it by naming a key. With AUTH=true what the
     key's owner may do is enforced all the same.
+11. Policies see `s3:if-none-match` and `s3:ObjectCreationOperation`, and their variables (`${aws:userid}`) are replaced
+    in Resource and NotResource.
 
 Environment: GATEWAY_PORT, BIND_HOST=127.0.0.1, IOT_MTLS_ENABLED=0, SFTP_ENABLED=0, AWS_ENDPOINT_URL (what Lambdas
 are given), AUTH=true (policies are enforced). Health: GET /_ministack/health.
 """
 
 import contextvars
+import dataclasses
 import hashlib
 import json
+import re
 import sys
 import threading
 import time
 
+import ministack.core.iam_actions as iam_actions
 import ministack.core.iam_evaluator as iam_evaluator
 import ministack.core.lambda_runtime as lambda_runtime
 import ministack.services.eventbridge as eventbridge
@@ -363,7 +368,44 @@ def authenticate_by_name(_access_key_id, _account_id):
     iam_evaluator._signed_request.set(None)
 
 
+_s3_service_context = iam_actions.s3_service_context
+
+
+def s3_context_of_writes(iam_action, query_params, path="", headers=None):
+    context = _s3_service_context(iam_action, query_params, path, headers)
+    if iam_action == "s3:PutObject":
+        # An upload that is begun, and each of its parts, create no object yet.
+        begun = "uploads" in (query_params or {}) or "partNumber" in (query_params or {})
+        context["s3:ObjectCreationOperation"] = "false" if begun else "true"
+        if (headers or {}).get("if-none-match"):
+            context["s3:if-none-match"] = headers["if-none-match"]
+    return {name.lower(): value for name, value in context.items()} | context
+
+
+_VARIABLE = re.compile(r"\$\{([^}*?$]+)\}")
+_first_match = iam_evaluator._first_match
+
+
+def first_match_of_caller(context, statements, effect):
+    def replace(pattern):
+        # A variable without a value stays as it is, and so matches nothing.
+        return _VARIABLE.sub(
+            lambda found: str(iam_evaluator._resolve_condition_key(found[1], context) or found[0]), pattern)
+
+    replaced = [
+        dataclasses.replace(
+            statement,
+            resources=[replace(pattern) for pattern in statement.resources],
+            not_resources=[replace(pattern) for pattern in statement.not_resources],
+        )
+        for statement in statements
+    ]
+    return _first_match(context, replaced, effect)
+
+
 iam_evaluator.authenticate = authenticate_by_name
+iam_evaluator._first_match = first_match_of_caller
+iam_actions.s3_service_context = s3_context_of_writes
 
 if __name__ == "__main__":
     sys.exit(main())

