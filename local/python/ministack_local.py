@@ -19,7 +19,7 @@ IAM
 10. No signature is looked at, so that services beside this one can call it by naming a key. With AUTH=true what the
     key's owner may do is enforced all the same.
 11. Policies see `s3:if-none-match` and `s3:ObjectCreationOperation`, and their variables (`${aws:userid}`) are replaced
-    in Resource and NotResource.
+    in Resource and NotResource. DescribeRepositories is about the repositories that it names.
 
 Environment: GATEWAY_PORT, BIND_HOST=127.0.0.1, IOT_MTLS_ENABLED=0, SFTP_ENABLED=0, AWS_ENDPOINT_URL (what Lambdas
 are given), AUTH=true (policies are enforced). Health: GET /_ministack/health.
@@ -403,7 +403,19 @@ def first_match_of_caller(context, statements, effect):
     return _first_match(context, replaced, effect)
 
 
+_extract_resource_arn = iam_actions.extract_resource_arn
+
+
+def resource_of_request(service, method, path, headers, body, query_params, region, account_id):
+    if service == "ecr" and headers.get("x-amz-target", "").endswith(".DescribeRepositories"):
+        names = json.loads(body or b"{}").get("repositoryNames") or []
+        if len(names) == 1:
+            return f"arn:aws:ecr:{region}:{account_id}:repository/{names[0]}"
+    return _extract_resource_arn(service, method, path, headers, body, query_params, region, account_id)
+
+
 iam_evaluator.authenticate = authenticate_by_name
+iam_actions.extract_resource_arn = resource_of_request
 iam_evaluator._first_match = first_match_of_caller
 iam_actions.s3_service_context = s3_context_of_writes
 
