@@ -197,12 +197,7 @@ impl SageMaker {
     }
 
     /// SageMaker Runtime's `InvokeEndpoint`.
-    pub async fn invoke_endpoint(
-        &self,
-        name: &str,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Response {
+    pub async fn invoke_endpoint(&self, name: &str, headers: HeaderMap, body: Bytes) -> Response {
         self.0.invoke_endpoint(name, &headers, body).await
     }
 
