@@ -105,7 +105,7 @@ impl Demo {
         let mut child = self.start(folder.path());
         loop {
             if let Some(summary) = read_summary(folder.path()) {
-                let connection = Connection::find(&root()).expect("the account announces itself");
+                let connection = connection_of(child.id()).expect("the account announces itself");
                 return Kept { child, folder, connection, summary, _alone: alone };
             }
             if let Some(status) = child.try_wait().expect("the program can be asked") {
@@ -115,6 +115,16 @@ impl Demo {
             thread::sleep(Duration::from_millis(200));
         }
     }
+}
+
+/// The account of one process, and not whichever in this repository started last.
+fn connection_of(process: u32) -> Option<Connection> {
+    let accounts = std::fs::read_dir(root().join(".lockstep/accounts")).ok()?;
+    let of_process = |folder: &PathBuf| {
+        folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{process}-")))
+    };
+    let folder = accounts.flatten().map(|entry| entry.path()).find(of_process)?;
+    serde_json::from_slice(&std::fs::read(folder.join("account.json")).ok()?).ok()
 }
 
 /// The summary is written at once, so it is whole when it is there.

@@ -7,10 +7,18 @@ use integration_tests::{Demo, Evidence, Kept, root};
 use local::{Connection, Identity};
 use serde_json::{Value, json};
 
-/// The staged request that a kept account leaves to copy.
+/// The staged request that a kept account leaves to copy, a moment after its summary.
 fn staged(connection: &Connection) -> Value {
     let file = connection.state_dir.join("request.json");
-    serde_json::from_slice(&std::fs::read(file).expect("the staged request")).expect("JSON")
+    for _ in 0..100 {
+        if let Ok(request) =
+            std::fs::read(&file).map_err(drop).and_then(|text| serde_json::from_slice(&text).map_err(drop))
+        {
+            return request;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    panic!("no staged request at {}", file.display());
 }
 
 async fn upload(submitter: &Evidence, connection: &Connection, name: &str, request: &Value) -> String {
