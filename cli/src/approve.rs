@@ -5,7 +5,7 @@ use aws_sdk_sagemaker::operation::describe_model_package::DescribeModelPackageOu
 use aws_sdk_sagemaker::types::{ModelApprovalStatus, ModelPackageGroupSortBy, ModelPackageSortBy, SortOrder};
 use contract::RunId;
 
-use crate::args::DecideArgs;
+use crate::args::{DecideArgs, Decided};
 use crate::connection;
 use crate::error::Error;
 use crate::screen::Screen;
@@ -50,11 +50,9 @@ pub(crate) async fn run(
 ) -> Result<(), Error> {
     screen.aside(&format!("using {}", account.shown));
     let client = Client::new(&account.config);
-    let arn = if args.target.starts_with("arn:") {
-        args.target.clone()
-    } else {
-        let run = RunId::try_from(args.target.clone()).map_err(|_| Error::Target(args.target.clone()))?;
-        find(&client, &run, args.group.as_deref()).await?
+    let arn = match &args.target {
+        Decided::Package(arn) => arn.clone(),
+        Decided::Run(run) => find(&client, run, args.group.as_deref()).await?,
     };
     decide(&client, &arn, decision, &args.reason, screen).await
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use contract::RunId;
 
 use crate::sabotage::Break;
 
@@ -105,8 +106,8 @@ pub(crate) struct LocalArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
     /// An execution's ARN, the 32 hex digits of a run, or `latest`.
-    #[arg(value_name = "EXECUTION_ARN|RUN_ID|latest")]
-    pub target: String,
+    #[arg(value_name = "EXECUTION_ARN|RUN_ID|latest", value_parser = watched)]
+    pub target: Watched,
 
     /// The state machine that a run id is looked for in; without it, the one named lockstep-pipeline.
     #[arg(long, value_name = "ARN")]
@@ -121,8 +122,8 @@ pub(crate) struct WatchArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DecideArgs {
     /// The 32 hex digits of a run, or a model package version's ARN.
-    #[arg(value_name = "RUN_ID|MODEL_PACKAGE_ARN")]
-    pub target: String,
+    #[arg(value_name = "RUN_ID|MODEL_PACKAGE_ARN", value_parser = decided)]
+    pub target: Decided,
 
     /// Why: kept with the package and in the run's evidence.
     #[arg(long, value_name = "TEXT", value_parser = reason)]
@@ -147,6 +148,49 @@ pub(crate) struct AccountArgs {
     /// AWS, with its usual configuration, even if a local account runs here.
     #[arg(long)]
     pub aws: bool,
+}
+
+/// What is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// The execution that started last.
+    Latest,
+    /// This execution.
+    Execution(String),
+    /// The execution of this run.
+    Run(RunId),
+}
+
+/// What is decided about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decided {
+    /// This model package version.
+    Package(String),
+    /// The model package of this run.
+    Run(RunId),
+}
+
+fn watched(text: &str) -> Result<Watched, String> {
+    match text {
+        "latest" => Ok(Watched::Latest),
+        arn if arn.starts_with("arn:") && arn.contains(":execution:") => {
+            Ok(Watched::Execution(arn.to_owned()))
+        }
+        run => RunId::try_from(run.to_owned())
+            .map(Watched::Run)
+            .map_err(|_| "give an execution's ARN, the 32 hex digits of a run, or `latest`".to_owned()),
+    }
+}
+
+fn decided(text: &str) -> Result<Decided, String> {
+    match text {
+        arn if arn.starts_with("arn:") && arn.contains(":model-package/") => {
+            Ok(Decided::Package(arn.to_owned()))
+        }
+        run => RunId::try_from(run.to_owned())
+            .map(Decided::Run)
+            .map_err(|_| "give the 32 hex digits of a run, or a model package version's ARN".to_owned()),
+    }
 }
 
 /// SageMaker takes 1 to 1024 characters; an empty reason explains nothing.
@@ -179,8 +223,31 @@ mod tests {
 
     #[test]
     fn a_reason_must_say_something() {
+        let run = "0123456789abcdef0123456789abcdef";
+        assert!(Cli::try_parse_from(["lockstep", "approve", run, "--reason", "reviewed"]).is_ok());
         for bad in ["", "  ", &"x".repeat(1025)] {
-            assert!(Cli::try_parse_from(["lockstep", "approve", "x", "--reason", bad]).is_err());
+            assert!(Cli::try_parse_from(["lockstep", "approve", run, "--reason", bad]).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_watched_is_an_execution_or_a_run() {
+        let arn = "arn:aws-cn:states:cn-north-1:111122223333:execution:lockstep-pipeline:x";
+        assert_eq!(watched(arn), Ok(Watched::Execution(arn.into())));
+        assert_eq!(watched("latest"), Ok(Watched::Latest));
+        assert!(matches!(watched(&"0a".repeat(16)), Ok(Watched::Run(_))));
+        for bad in ["", "0A", "arn:aws:states:us-east-1:1:stateMachine:x"] {
+            assert!(watched(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_decided_about_is_a_package_or_a_run() {
+        let arn = "arn:aws:sagemaker:us-east-1:111122223333:model-package/tiny-lm/4";
+        assert_eq!(decided(arn), Ok(Decided::Package(arn.into())));
+        assert!(matches!(decided(&"0a".repeat(16)), Ok(Decided::Run(_))));
+        for bad in ["", "latest", "arn:aws:states:us-east-1:1:execution:x:y"] {
+            assert!(decided(bad).is_err(), "{bad}");
         }
     }
 

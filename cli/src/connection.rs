@@ -39,7 +39,7 @@ pub(crate) async fn connect(
         loader = loader.endpoint_url(url);
     }
     let config = loader.load().await;
-    let region = config.region().map(ToString::to_string);
+    let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
     let shown = match (&args.endpoint_url, config.endpoint_url(), region) {
         (Some(url), _, Some(region)) => format!("{url}, region {region}"),
         (None, Some(url), Some(region)) => format!("{url} (from AWS's configuration), region {region}"),

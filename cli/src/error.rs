@@ -53,9 +53,6 @@ pub(crate) enum Error {
     /// No region is configured.
     #[error("no AWS region is configured: set AWS_REGION or the profile's region, or give --endpoint-url")]
     NoRegion,
-    /// The target is neither form.
-    #[error("`{0}` is neither an ARN nor the 32 hex digits of a run")]
-    Target(String),
     /// Nothing was started yet.
     #[error("{0} has no execution yet: start one, e.g. by uploading a request")]
     NoExecution(String),
@@ -125,7 +122,6 @@ impl Error {
             | Error::Staging(_)
             | Error::NoRepository(_)
             | Error::NoRegion
-            | Error::Target(_)
             | Error::NoExecution(_)
             | Error::RunUnknown { .. }
             | Error::NoStateMachine(_)
@@ -184,7 +180,6 @@ mod tests {
 
     #[test]
     fn what_the_user_can_put_right_exits_2_and_what_broke_exits_1() {
-        assert_eq!(Error::Target("x".into()).exit_code(), 2);
         assert_eq!(Error::NoRegion.exit_code(), 2);
         assert_eq!(Error::Incomplete { operation: "DescribeExecution", lacking: "a status" }.exit_code(), 1);
     }

@@ -69,15 +69,15 @@ async fn run(command: Command, screen: &Screen) -> Result<u8, Error> {
 }
 
 async fn watch(args: &WatchArgs, screen: &Screen) -> Result<Ended, Error> {
-    let account =
-        connection::connect(&args.account, repository::find().ok().as_deref(), Identity::Submitter).await?;
+    let root = repository::find().ok();
+    let account = connection::connect(&args.account, root.as_deref(), Identity::Submitter).await?;
     let has_succeeded = watch::watch(args, &account, screen).await?;
     Ok(if has_succeeded { Ended::Succeeded } else { Ended::Refused })
 }
 
 async fn decide(args: &DecideArgs, decision: Decision, screen: &Screen) -> Result<Outcome<Ended>, Error> {
-    let account =
-        connection::connect(&args.account, repository::find().ok().as_deref(), Identity::Approver).await?;
+    let root = repository::find().ok();
+    let account = connection::connect(&args.account, root.as_deref(), Identity::Approver).await?;
     approve::run(args, decision, &account, screen).await?;
     Ok(Outcome::Finished(Ended::Succeeded))
 }

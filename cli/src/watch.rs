@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sfn::Client;
 use contract::{ErrorName, RunId};
 
-use crate::args::WatchArgs;
+use crate::args::{WatchArgs, Watched};
 use crate::connection;
 use crate::error::Error;
 use crate::follow::Follower;
@@ -34,13 +34,13 @@ pub(crate) async fn watch(
 ) -> Result<bool, Error> {
     screen.aside(&format!("watching {}", account.shown));
     let client = Client::new(&account.config);
-    let arn = match target(&args.target)? {
-        Target::Execution(arn) => arn,
-        Target::Run(run) => {
+    let arn = match &args.target {
+        Watched::Execution(arn) => arn.clone(),
+        Watched::Run(run) => {
             let state_machine = state_machine(args, &client).await?;
-            find(&client, &state_machine, &run).await?
+            find(&client, &state_machine, run).await?
         }
-        Target::Latest => {
+        Watched::Latest => {
             let state_machine = state_machine(args, &client).await?;
             latest(&client, &state_machine).await?
         }
@@ -84,23 +84,6 @@ pub(crate) fn readable(cause: &str) -> String {
         .ok()
         .and_then(|value| value["errorMessage"].as_str().map(str::to_owned))
         .unwrap_or_else(|| cause.to_owned())
-}
-
-#[derive(Debug, PartialEq)]
-enum Target {
-    Latest,
-    Execution(String),
-    Run(RunId),
-}
-
-fn target(text: &str) -> Result<Target, Error> {
-    if text == "latest" {
-        return Ok(Target::Latest);
-    }
-    if text.starts_with("arn:") && text.contains(":execution:") {
-        return Ok(Target::Execution(text.to_owned()));
-    }
-    RunId::try_from(text.to_owned()).map(Target::Run).map_err(|_| Error::Target(text.to_owned()))
 }
 
 async fn state_machine(args: &WatchArgs, client: &Client) -> Result<String, Error> {
@@ -161,16 +144,6 @@ async fn find(client: &Client, state_machine: &str, run: &RunId) -> Result<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_target_is_an_execution_or_a_run() {
-        let arn = "arn:aws-cn:states:cn-north-1:111122223333:execution:lockstep-pipeline:x";
-        assert_eq!(target(arn).unwrap(), Target::Execution(arn.into()));
-        assert!(matches!(target(&"0a".repeat(16)).unwrap(), Target::Run(_)));
-        for bad in ["", "0A", "arn:aws:states:us-east-1:1:stateMachine:x"] {
-            assert!(target(bad).unwrap_err().to_string().contains("neither"), "{bad}");
-        }
-    }
 
     #[test]
     fn a_lambdas_cause_is_shown_as_its_message() {
