@@ -38,8 +38,14 @@ pub const SWEEP_SECONDS: u64 = 5;
 /// The tag under which the container is pushed.
 const IMAGE_TAG: &str = "1.0";
 
-/// Set to `1`, the policies of roles, users and buckets are enforced by MiniStack.
+/// Set to `0`, whatever a caller asks is allowed; otherwise the policies of roles, users and buckets are enforced.
 const ENFORCE_VARIABLE: &str = "LOCKSTEP_ENFORCE_POLICIES";
+
+/// Marks a folder whose logs were asked for.
+const KEPT: &str = "kept";
+
+/// How long such a folder stays.
+const KEPT_FOR: Duration = Duration::from_secs(3600);
 
 /// The policy of the environment that describes this account.
 const POLICY: &str = "infra/environments/local/policy.json";
@@ -404,13 +410,15 @@ impl Account {
         let _ = std::fs::remove_dir_all(state_dir);
     }
 
-    /// Ends every process and keeps the logs; answers where they are, until the next account starts.
+    /// Ends every process and keeps the logs; answers where they are. Accounts that start an hour later or more
+    /// remove them.
     pub async fn shutdown_keeping_logs(self) -> PathBuf {
         let state_dir = self.state_dir().to_owned();
         self.end().await;
-        for large in ["tmp", "image", "home"] {
+        for large in ["tmp", "image", "home", "zips", "sagemaker"] {
             let _ = std::fs::remove_dir_all(state_dir.join(large));
         }
+        let _ = std::fs::write(state_dir.join(KEPT), "");
         state_dir
     }
 
@@ -420,7 +428,8 @@ impl Account {
         self.sagemaker.shutdown().await;
         self.connection.withdraw(&self.lockstep);
         let Self { front, hub, ministack, .. } = self;
-        drop((front, hub));
+        front.stop().await;
+        hub.stop().await;
         ministack.stop();
     }
 }
@@ -438,7 +447,7 @@ async fn sweep(account: Wire) {
 }
 
 fn enforces_policies() -> bool {
-    std::env::var(ENFORCE_VARIABLE).is_ok_and(|value| value == "1")
+    std::env::var(ENFORCE_VARIABLE).map_or(true, |value| value != "0")
 }
 
 async fn make_user(account: &Wire, who: Identity) -> Result<Keys, Error> {
@@ -473,13 +482,15 @@ fn name() -> String {
     format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Removes what accounts left whose process was killed before it could.
+/// Removes what accounts left whose process was killed before it could, and logs that were kept long enough.
 fn remove_leftovers(accounts: &Path) {
     let Ok(folders) = std::fs::read_dir(accounts) else { return };
     for folder in folders.filter_map(Result::ok) {
         let name = folder.file_name();
         let process = name.to_string_lossy().split('-').next().and_then(|text| text.parse().ok());
-        if process.is_some_and(|process| !crate::connection::is_alive(process)) {
+        let age = folder.path().join(KEPT).metadata().and_then(|kept| kept.modified()).map(|at| at.elapsed());
+        let is_kept = age.is_ok_and(|age| age.is_ok_and(|age| age < KEPT_FOR));
+        if !is_kept && process.is_some_and(|process| !crate::connection::is_alive(process)) {
             let _ = std::fs::remove_dir_all(folder.path());
         }
     }

@@ -153,6 +153,8 @@ pub async fn build(settings: Settings<'_>, progress: &dyn Progress) -> Result<Pa
     let functions = functions(settings.root)?;
     let zips = settings.lockstep.join(settings.profile.folder()).join("zips");
     std::fs::create_dir_all(&zips).map_err(file(&zips))?;
+    let deployed = settings.state_dir.join("zips");
+    std::fs::create_dir_all(&deployed).map_err(file(&deployed))?;
     match settings.profile {
         Profile::Debug => {
             // All members at once resolve to the features that `cargo run` resolved to: one build serves both.
@@ -162,8 +164,10 @@ pub async fn build(settings: Settings<'_>, progress: &dyn Progress) -> Result<Pa
                 .map(|verb| Ok((binary(&binaries, verb)?, zips.join(format!("{verb}.zip")))))
                 .collect::<Result<_, Error>>()?;
             progress.line("zipping the functions");
+            let _turn = turn(&zips).await?;
             zip_all(jobs).await?;
-            Ok(Package { zips, container: binary(&binaries, CONTAINER_BINARY)? })
+            keep(&functions, &zips, &deployed)?;
+            Ok(Package { zips: deployed, container: binary(&binaries, CONTAINER_BINARY)? })
         }
         Profile::Release => {
             let environment = Environment::prepare(settings.lockstep, BUILD, progress).await?;
@@ -186,15 +190,42 @@ pub async fn build(settings: Settings<'_>, progress: &dyn Progress) -> Result<Pa
                 ("ZIG_LOCAL_CACHE_DIR", &cache),
             ];
             cargo(settings, &arguments, &environment, progress).await?;
+            let turn = turn(&zips).await?;
             for verb in &functions {
-                let (from, to) = (output.join(verb).join("bootstrap.zip"), zips.join(format!("{verb}.zip")));
-                std::fs::copy(&from, &to).map_err(file(&from))?;
+                let from = output.join(verb).join("bootstrap.zip");
+                let (partial, to) = (zips.join(format!("{verb}.partial")), zips.join(format!("{verb}.zip")));
+                std::fs::copy(&from, &partial).map_err(file(&from))?;
+                std::fs::rename(&partial, &to).map_err(file(&to))?;
             }
+            keep(&functions, &zips, &deployed)?;
+            drop(turn);
             let container = ["build", "--release", "--package", CONTAINER_PACKAGE];
             let binaries = cargo(settings, &container, &[], progress).await?;
-            Ok(Package { zips, container: binary(&binaries, CONTAINER_BINARY)? })
+            Ok(Package { zips: deployed, container: binary(&binaries, CONTAINER_BINARY)? })
         }
     }
+}
+
+/// Waits until no other process writes zips: two accounts may be made from one repository at once.
+async fn turn(zips: &Path) -> Result<File, Error> {
+    let path = zips.with_extension("lock");
+    let lock = File::create(&path).map_err(file(&path))?;
+    tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
+        .await
+        .map_err(|_| Error::Interrupted)?
+        .map_err(file(&path))
+}
+
+/// Links the zips to where this account's Terraform reads them, so that a later build changes none of them.
+fn keep(functions: &[String], zips: &Path, deployed: &Path) -> Result<(), Error> {
+    for verb in functions {
+        let (from, to) = (zips.join(format!("{verb}.zip")), deployed.join(format!("{verb}.zip")));
+        let _ = std::fs::remove_file(&to);
+        std::fs::hard_link(&from, &to)
+            .or_else(|_| std::fs::copy(&from, &to).map(|_| ()))
+            .map_err(file(&to))?;
+    }
+    Ok(())
 }
 
 /// The verbs: every folder of `functions/` that is a package.

@@ -70,3 +70,43 @@ async fn users_are_who_their_keys_say() {
     }
     account.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_bucket_policy_tells_the_steward_from_the_submitter() {
+    let account = account().await;
+    let root = aws_sdk_s3::Client::new(&account.sdk_config(Identity::Approver).await);
+    root.create_bucket().bucket("walls").send().await.unwrap();
+    let steward = &account.keys(Identity::DataSteward).user_id;
+    let policy = serde_json::json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            { "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::walls/evaluation/*",
+              "Condition": { "StringNotLike": { "aws:userid": [steward] } } },
+            { "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+              "NotResource": ["arn:aws:s3:::walls/requests/${aws:userid}/*", "arn:aws:s3:::walls/evaluation/*", "arn:aws:s3:::walls/models/*"] },
+            { "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::walls/models/*",
+              "Condition": { "Null": { "s3:if-none-match": "true" }, "Bool": { "s3:ObjectCreationOperation": "true" } } },
+            { "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::walls/*",
+              "Condition": { "Bool": { "aws:SecureTransport": "false" } } },
+        ],
+    });
+    root.put_bucket_policy().bucket("walls").policy(policy.to_string()).send().await.unwrap();
+
+    let put = async |who: Identity, key: String, once: bool| {
+        let client = aws_sdk_s3::Client::new(&account.sdk_config(who).await);
+        let put = client.put_object().bucket("walls").key(key).body(ByteStream::from_static(b"x"));
+        let put = if once { put.if_none_match("*") } else { put };
+        put.send().await.is_ok()
+    };
+    let own = format!("requests/{}/a.json", account.keys(Identity::Submitter).user_id);
+    assert!(put(Identity::Submitter, own.clone(), false).await);
+    assert!(!put(Identity::Approver, own, false).await, "a request under another's id");
+    assert!(put(Identity::DataSteward, "evaluation/a.jsonl".into(), false).await);
+    assert!(
+        !put(Identity::Submitter, "evaluation/b.jsonl".into(), false).await,
+        "evaluation data by a submitter"
+    );
+    assert!(put(Identity::Approver, "models/a".into(), true).await);
+    assert!(!put(Identity::Approver, "models/b".into(), false).await, "a model that may be replaced");
+    account.shutdown().await;
+}

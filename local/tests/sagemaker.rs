@@ -133,12 +133,12 @@ async fn a_training_job_goes_round_through_the_account() {
     let account = start().await;
     let key = account.wire.json("kms", "TrentService.CreateKey", &json!({})).await.unwrap();
     let key = key["KeyMetadata"]["Arn"].as_str().unwrap().to_owned();
-    account.put("work", "").await;
+    account.put("lockstep-work", "").await;
     for n in 0..1005 {
         // More than one page of a listing, with names that need escaping.
-        account.put(&format!("work/models/abc/part%20{n:04}&.txt"), "x").await;
+        account.put(&format!("lockstep-work/models/abc/part%20{n:04}&.txt"), "x").await;
     }
-    account.put("work/datasets/training/tiny.jsonl", "{\"text\": \"hello\"}").await;
+    account.put("lockstep-work/datasets/training/tiny.jsonl", "{\"text\": \"hello\"}").await;
 
     let queue =
         account.wire.json("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": "events"})).await.unwrap();
@@ -167,8 +167,8 @@ async fn a_training_job_goes_round_through_the_account() {
                 "TrainingJobName": "round",
                 "RoleArn": format!("arn:aws:iam::{ACCOUNT_ID}:role/lockstep-job"),
                 "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
-                "InputDataConfig": [channel("model", "s3://work/models/abc/"), channel("training", "s3://work/datasets/training/tiny.jsonl")],
-                "OutputDataConfig": {"S3OutputPath": "s3://work/runs/1/", "KmsKeyId": key, "CompressionType": "NONE"},
+                "InputDataConfig": [channel("model", "s3://lockstep-work/models/abc/"), channel("training", "s3://lockstep-work/datasets/training/tiny.jsonl")],
+                "OutputDataConfig": {"S3OutputPath": "s3://lockstep-work/runs/1/", "KmsKeyId": key, "CompressionType": "NONE"},
                 "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
                 "StoppingCondition": {"MaxRuntimeInSeconds": 60},
                 "EnableNetworkIsolation": true,
@@ -187,8 +187,9 @@ async fn a_training_job_goes_round_through_the_account() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for file in ["tiny.jsonl", "part%200000&.txt", "part%201004&.txt"] {
-        let (status, text) =
-            account.s3(reqwest::Method::GET, &format!("work/runs/1/round/output/model/{file}"), "").await;
+        let (status, text) = account
+            .s3(reqwest::Method::GET, &format!("lockstep-work/runs/1/round/output/model/{file}"), "")
+            .await;
         assert_eq!(status, 200, "{file}: {text}");
     }
 

@@ -87,6 +87,12 @@ struct Shared {
 }
 
 impl Front {
+    /// Stops answering, and returns once the port is free.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
     /// Answers at `address`: `sagemaker` for the services it holds, `backend` for every other.
     pub fn serve(
         address: Address,

@@ -100,6 +100,14 @@ impl Hub {
         Ok(Self { url, tasks })
     }
 
+    /// Stops answering, and returns once both ports are free.
+    pub async fn stop(mut self) {
+        for mut task in self.tasks.drain(..) {
+            task.abort();
+            let _ = (&mut task).await;
+        }
+    }
+
     /// The Hub's address, for `HF_ENDPOINT`.
     pub fn url(&self) -> &str {
         &self.url

@@ -233,10 +233,13 @@ mod tests {
 
     #[test]
     fn locations_are_read_and_joined() {
-        let folder = Location::parse("s3://work/runs/1/training/").unwrap();
-        assert_eq!(folder.below("job/output/model/x").uri(), "s3://work/runs/1/training/job/output/model/x");
-        assert_eq!(Location::parse("s3://work").unwrap().below("x").uri(), "s3://work/x");
-        assert!(Location::parse("https://work/x").is_err());
+        let folder = Location::parse("s3://lockstep-work/runs/1/training/").unwrap();
+        assert_eq!(
+            folder.below("job/output/model/x").uri(),
+            "s3://lockstep-work/runs/1/training/job/output/model/x"
+        );
+        assert_eq!(Location::parse("s3://lockstep-work").unwrap().below("x").uri(), "s3://lockstep-work/x");
+        assert!(Location::parse("https://lockstep-work/x").is_err());
         assert!(Location::parse("s3:///x").is_err());
     }
 

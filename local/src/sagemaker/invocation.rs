@@ -334,7 +334,7 @@ mod tests {
     fn capture(percent: u64) -> Capture {
         Capture::of(&json!({
             "InitialSamplingPercentage": percent,
-            "DestinationS3Uri": "s3://work/capture/",
+            "DestinationS3Uri": "s3://lockstep-work/capture/",
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
         }))

@@ -11,7 +11,7 @@ fn package(account: &Account, token: &str) -> Value {
         "InferenceSpecification": {"Containers": [{
             "Image": account.image(),
             "ModelDataSource": {"S3DataSource": {
-                "S3Uri": "s3://work/artifacts/abc/", "S3DataType": "S3Prefix", "CompressionType": "None",
+                "S3Uri": "s3://lockstep-work/artifacts/abc/", "S3DataType": "S3Prefix", "CompressionType": "None",
             }},
         }]},
         "CustomerMetadataProperties": {"run_id": "1"},

@@ -10,8 +10,8 @@ use crate::service::Fault;
 async fn account() -> Account {
     let account = Account::start().await;
     for (digest, weights) in [("one", "first"), ("two", "second"), ("bad", "broken")] {
-        account.put(&format!("work/artifacts/{digest}/model.safetensors"), weights);
-        let source = json!({"S3Uri": format!("s3://work/artifacts/{digest}/"), "S3DataType": "S3Prefix", "CompressionType": "None"});
+        account.put(&format!("lockstep-work/artifacts/{digest}/model.safetensors"), weights);
+        let source = json!({"S3Uri": format!("s3://lockstep-work/artifacts/{digest}/"), "S3DataType": "S3Prefix", "CompressionType": "None"});
         account
             .call(
                 "CreateModel",
@@ -36,7 +36,7 @@ fn config(name: &str, instances: u64) -> Value {
         }],
         "KmsKeyId": "key-1",
         "DataCaptureConfig": {
-            "EnableCapture": true, "InitialSamplingPercentage": 100, "DestinationS3Uri": "s3://work/capture/",
+            "EnableCapture": true, "InitialSamplingPercentage": 100, "DestinationS3Uri": "s3://lockstep-work/capture/",
             "KmsKeyId": "key-1", "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
         },
@@ -100,7 +100,7 @@ async fn an_endpoint_serves_its_model_and_keeps_what_was_said() {
                 account
                     .objects()
                     .into_iter()
-                    .find(|object| object.starts_with("work/capture/tiny-lm/AllTraffic/20"))
+                    .find(|object| object.starts_with("lockstep-work/capture/tiny-lm/AllTraffic/20"))
             )
         },
         Value::is_string,
@@ -135,7 +135,7 @@ async fn what_the_container_refuses_is_a_model_error() {
     assert_eq!(headers["x-amzn-errortype"], "ModelError");
     assert_eq!(error["OriginalStatusCode"], 400);
     assert_eq!(error["OriginalMessage"], "{\"error\": \"inputs is missing\"}");
-    assert!(account.objects().iter().all(|object| !object.starts_with("work/capture/")));
+    assert!(account.objects().iter().all(|object| !object.starts_with("lockstep-work/capture/")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

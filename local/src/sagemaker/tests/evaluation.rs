@@ -14,11 +14,11 @@ fn job(account: &Account, name: &str) -> Value {
         "RoleArn": ROLE,
         "AppSpecification": {"ImageUri": account.image(), "ContainerEntrypoint": ["/usr/local/bin/model-container", "evaluate"]},
         "ProcessingInputs": [
-            input("candidate", "s3://work/artifacts/abc/"),
-            input("data", "s3://work/datasets/evaluation/held-out.jsonl"),
+            input("candidate", "s3://lockstep-work/artifacts/abc/"),
+            input("data", "s3://lockstep-work/datasets/evaluation/held-out.jsonl"),
         ],
         "ProcessingOutputConfig": {"KmsKeyId": "key-1", "Outputs": [{"OutputName": "metrics", "S3Output": {
-            "S3Uri": "s3://work/runs/1/evaluation/", "LocalPath": "/opt/ml/processing/output/metrics", "S3UploadMode": "EndOfJob",
+            "S3Uri": "s3://lockstep-work/runs/1/evaluation/", "LocalPath": "/opt/ml/processing/output/metrics", "S3UploadMode": "EndOfJob",
         }}]},
         "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30}},
         "NetworkConfig": {"EnableNetworkIsolation": true, "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}},
@@ -27,8 +27,8 @@ fn job(account: &Account, name: &str) -> Value {
 
 async fn account() -> Account {
     let account = Account::start().await;
-    account.put("work/artifacts/abc/model.safetensors", "tuned");
-    account.put("work/datasets/evaluation/held-out.jsonl", "{\"eval_loss\": 1.0}");
+    account.put("lockstep-work/artifacts/abc/model.safetensors", "tuned");
+    account.put("lockstep-work/datasets/evaluation/held-out.jsonl", "{\"eval_loss\": 1.0}");
     account
 }
 
@@ -46,8 +46,8 @@ async fn outputs_go_where_the_request_wants_them() {
     account.call("CreateProcessingJob", job(&account, "evaluate")).await;
     let job = ended(&account, "evaluate").await;
     assert_eq!(job["ProcessingJobStatus"], "Completed", "{job:#}");
-    assert_eq!(account.get("work/runs/1/evaluation/metrics.json").unwrap(), "{\"eval_loss\": 1.0}");
-    assert_eq!(account.key_of("work/runs/1/evaluation/metrics.json").as_deref(), Some("key-1"));
+    assert_eq!(account.get("lockstep-work/runs/1/evaluation/metrics.json").unwrap(), "{\"eval_loss\": 1.0}");
+    assert_eq!(account.key_of("lockstep-work/runs/1/evaluation/metrics.json").as_deref(), Some("key-1"));
     let done = event(&account, "SageMaker Processing Job State Change", |job| {
         job["ProcessingJobStatus"] == "Completed"
     })

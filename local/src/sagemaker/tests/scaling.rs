@@ -27,9 +27,8 @@ async fn a_variant_is_registered_described_and_forgotten() {
     let error = call(&account, "RegisterScalableTarget", register.clone()).await.unwrap_err();
     assert!(error.message.contains("resource doesn't exist"), "{}", error.message);
 
-    account.put("work/artifacts/one/model.safetensors", "first");
-    let source =
-        json!({"S3Uri": "s3://work/artifacts/one/", "S3DataType": "S3Prefix", "CompressionType": "None"});
+    account.put("lockstep-work/artifacts/one/model.safetensors", "first");
+    let source = json!({"S3Uri": "s3://lockstep-work/artifacts/one/", "S3DataType": "S3Prefix", "CompressionType": "None"});
     let container = json!({"Image": account.image(), "ModelDataSource": {"S3DataSource": source}});
     let role = "arn:aws:iam::000000000000:role/lockstep-endpoint";
     account

@@ -12,10 +12,10 @@ fn job(account: &Account, name: &str) -> Value {
         "AlgorithmSpecification": {"TrainingImage": account.image(), "TrainingInputMode": "File"},
         "HyperParameters": {"epochs": "3"},
         "InputDataConfig": [
-            channel("model", "s3://work/models/abc/"),
-            channel("training", "s3://work/datasets/training/tiny.jsonl"),
+            channel("model", "s3://lockstep-work/models/abc/"),
+            channel("training", "s3://lockstep-work/datasets/training/tiny.jsonl"),
         ],
-        "OutputDataConfig": {"S3OutputPath": "s3://work/runs/1/training/", "KmsKeyId": "key-1", "CompressionType": "NONE"},
+        "OutputDataConfig": {"S3OutputPath": "s3://lockstep-work/runs/1/training/", "KmsKeyId": "key-1", "CompressionType": "NONE"},
         "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30, "VolumeKmsKeyId": "key-1"},
         "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
@@ -28,10 +28,10 @@ fn channel(name: &str, uri: &str) -> Value {
 
 async fn account() -> Account {
     let account = Account::start().await;
-    account.put("work/models/abc/config.json", "{}");
-    account.put("work/models/abc/vocabulary/words.txt", "a b c");
-    account.put("work/models/abc/model.safetensors", "base");
-    account.put("work/datasets/training/tiny.jsonl", "{\"text\": \"hello\"}");
+    account.put("lockstep-work/models/abc/config.json", "{}");
+    account.put("lockstep-work/models/abc/vocabulary/words.txt", "a b c");
+    account.put("lockstep-work/models/abc/model.safetensors", "base");
+    account.put("lockstep-work/datasets/training/tiny.jsonl", "{\"text\": \"hello\"}");
     account
 }
 
@@ -56,7 +56,7 @@ async fn a_job_reads_its_channels_and_leaves_its_model_under_its_name() {
     assert_eq!(arn, "arn:aws:sagemaker:us-east-1:000000000000:training-job/lockstep-1-train");
     let job = ended(&account, "lockstep-1-train").await;
     assert_eq!(job["TrainingJobStatus"], "Completed", "{job:#}");
-    let model = "work/runs/1/training/lockstep-1-train/output/model";
+    let model = "lockstep-work/runs/1/training/lockstep-1-train/output/model";
     assert_eq!(job["ModelArtifacts"]["S3ModelArtifacts"], format!("s3://{model}/"));
     assert_eq!(account.get(&format!("{model}/deep/model.safetensors")).unwrap(), "{\"text\": \"hello\"}");
     assert_eq!(account.get(&format!("{model}/words.txt")).unwrap(), "a b c");
@@ -108,7 +108,7 @@ async fn what_the_container_says_of_its_failure_is_the_reason() {
 async fn a_prefix_without_objects_fails_the_job() {
     let account = account().await;
     let mut request = job(&account, "no-data");
-    request["InputDataConfig"][0] = channel("model", "s3://work/models/none/");
+    request["InputDataConfig"][0] = channel("model", "s3://lockstep-work/models/none/");
     account.call("CreateTrainingJob", request).await;
     let job = ended(&account, "no-data").await;
     assert!(
@@ -132,7 +132,7 @@ async fn a_stopped_job_ends_its_process_and_keeps_what_was_saved() {
         (job["TrainingJobStatus"].as_str(), job["SecondaryStatus"].as_str()),
         (Some("Stopped"), Some("Stopped"))
     );
-    assert!(account.get("work/runs/1/training/stopped/output/model/partial.bin").is_some());
+    assert!(account.get("lockstep-work/runs/1/training/stopped/output/model/partial.bin").is_some());
     event(&account, "SageMaker Training Job State Change", |job| job["TrainingJobStatus"] == "Stopping")
         .await;
     let error = account.refusal("StopTrainingJob", json!({"TrainingJobName": "stopped"})).await;
@@ -162,7 +162,8 @@ async fn an_isolated_job_sees_no_network_where_the_system_allows_it() {
     assert_eq!(job["TrainingJobStatus"], "Completed", "{job:#}");
     let log = std::fs::read_to_string(account.path().join("jobs/isolated/container.log")).unwrap();
     if log.contains("namespace of its own") {
-        let interfaces = account.get("work/runs/1/training/isolated/output/model/interfaces").unwrap();
+        let interfaces =
+            account.get("lockstep-work/runs/1/training/isolated/output/model/interfaces").unwrap();
         let names: Vec<&str> =
             interfaces.lines().skip(2).filter_map(|line| line.split(':').next()).map(str::trim).collect();
         assert!(
@@ -178,14 +179,14 @@ async fn an_isolated_job_sees_no_network_where_the_system_allows_it() {
 async fn a_compressed_model_is_one_archive() {
     let account = account().await;
     let mut request = job(&account, "packed");
-    request["OutputDataConfig"] = json!({"S3OutputPath": "s3://work/runs/2"});
+    request["OutputDataConfig"] = json!({"S3OutputPath": "s3://lockstep-work/runs/2"});
     account.call("CreateTrainingJob", request).await;
     let job = ended(&account, "packed").await;
     assert_eq!(
-        job["ModelArtifacts"]["S3ModelArtifacts"], "s3://work/runs/2/packed/output/model.tar.gz",
+        job["ModelArtifacts"]["S3ModelArtifacts"], "s3://lockstep-work/runs/2/packed/output/model.tar.gz",
         "{job:#}"
     );
-    assert!(account.get("work/runs/2/packed/output/model.tar.gz").is_some());
+    assert!(account.get("lockstep-work/runs/2/packed/output/model.tar.gz").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -235,7 +236,7 @@ async fn contradictions_are_refused_before_anything_starts() {
         ("/RoleArn", json!("job"), "at 'roleArn'"),
         ("/ResourceConfig/InstanceCount", json!(0), "InstanceCount must be at least 1"),
         ("/InputDataConfig/1/ChannelName", json!("model"), "used more than once"),
-        ("/OutputDataConfig/S3OutputPath", json!("https://work/x"), "is not an S3 URI"),
+        ("/OutputDataConfig/S3OutputPath", json!("https://lockstep-work/x"), "is not an S3 URI"),
     ];
     for (member, value, expected) in cases {
         let mut request = job(&account, "refused");
