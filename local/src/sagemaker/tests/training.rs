@@ -283,7 +283,8 @@ async fn shutting_down_leaves_no_process() {
     account.call("CreateTrainingJob", request).await;
     running(&account, "left").await;
     let tree = account.path().join("jobs/left/ml").to_string_lossy().into_owned();
-    assert_eq!(processes_in(&tree).len(), 1);
+    let before = account.call("DescribeTrainingJob", json!({"TrainingJobName": "left"})).await;
+    assert_eq!(processes_in(&tree).len(), 1, "{before:#}");
     account.sagemaker.shutdown().await;
     assert_eq!(processes_in(&tree), Vec::<String>::new());
     account.call("CreateTrainingJob", job(&account, "too-late")).await;
