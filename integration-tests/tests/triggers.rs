@@ -29,11 +29,15 @@ async fn upload(submitter: &Evidence, connection: &Connection, name: &str, reque
     format!("s3://{bucket}/{key}")
 }
 
-fn approve(run: &str) {
+/// As an approver does in another terminal, with the approver's own keys.
+fn approve(connection: &Connection, run: &str) {
     let program = std::env::current_exe().expect("a path");
     let program = program.ancestors().nth(2).expect("the target folder").join("lockstep");
     let approved = Command::new(program)
-        .args(["approve", run, "--reason", "the metrics are good"])
+        .args(["approve", run, "--reason", "the metrics are good", "--endpoint-url", &connection.endpoint])
+        .env("AWS_ACCESS_KEY_ID", &connection.approver.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", &connection.approver.secret_access_key)
+        .env("AWS_REGION", &connection.region)
         .current_dir(root())
         .output()
         .expect("the program starts");
@@ -41,11 +45,16 @@ fn approve(run: &str) {
 }
 
 /// Takes an execution from AwaitApproval to its end, as an approver in another terminal does.
-async fn approve_and_finish(account: &Evidence, execution: &str, run: Option<&str>) -> Value {
+async fn approve_and_finish(
+    account: &Evidence,
+    connection: &Connection,
+    execution: &str,
+    run: &str,
+) -> Value {
     account.wait_for_state(execution, "AwaitApproval").await;
     // The wait's own function runs just after the state is entered.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    approve(run.unwrap_or(execution));
+    approve(connection, run);
     let (status, output) = account.wait_for_end(execution).await;
     assert_eq!(status, ExecutionStatus::Succeeded, "{output}");
     output
@@ -104,7 +113,7 @@ async fn invariant_06_the_same_upload_twice_is_one_run_and_another_nonce_another
     assert_eq!(account.wait_for_end(&third).await.0, ExecutionStatus::Failed);
 
     let run = output["run_id"].as_str().expect("the run's id");
-    let output = approve_and_finish(account, &started, Some(run)).await;
+    let output = approve_and_finish(account, connection, &started, run).await;
     assert_eq!(output["run"]["run_id"], run);
     assert_eq!(account.wait_for_records(records + 2).await.len(), records + 2, "one record a run");
 }
