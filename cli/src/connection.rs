@@ -27,10 +27,7 @@ pub(crate) async fn connect(
     repository: Option<&Path>,
     who: Identity,
 ) -> Result<Target, Error> {
-    let live = if args.aws { None } else { repository.and_then(local::Connection::find) };
-    if let Some(live) = live
-        && args.endpoint_url.as_ref().is_none_or(|url| same(url, &live.endpoint))
-    {
+    if let Some(live) = live(args, repository) {
         let shown = format!("the local account at {}, as {}", live.endpoint, who.user_name());
         return Ok(Target { config: live.sdk_config(who).await, shown, local: true });
     }
@@ -52,6 +49,21 @@ pub(crate) async fn connect(
     Ok(Target { config, shown, local: false })
 }
 
+/// The local account that is meant: the one at the endpoint that is given, else the one that started last.
+fn live(args: &AccountArgs, repository: Option<&Path>) -> Option<local::Connection> {
+    let repository = repository.filter(|_| !args.aws)?;
+    match &args.endpoint_url {
+        None => local::Connection::find(repository),
+        // Several may run here at once; each keeps its own keys in its own folder.
+        Some(url) => std::fs::read_dir(repository.join(".lockstep/accounts"))
+            .ok()?
+            .flatten()
+            .filter_map(|folder| std::fs::read(folder.path().join("account.json")).ok())
+            .filter_map(|text| serde_json::from_slice::<local::Connection>(&text).ok())
+            .find(|account| same(url, &account.endpoint)),
+    }
+}
+
 fn same(one: &str, other: &str) -> bool {
     one.trim_end_matches('/').replace("localhost", "127.0.0.1") == other.trim_end_matches('/')
 }
@@ -59,6 +71,24 @@ fn same(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_is_found_by_its_endpoint() {
+        let repository = tempfile::tempdir().unwrap();
+        for (name, port) in [("1-0", 4001), ("2-0", 4002)] {
+            let keys = serde_json::json!({"user_id": name, "arn": "a", "access_key_id": "k", "secret_access_key": "s"});
+            let account = serde_json::json!({"endpoint": format!("http://127.0.0.1:{port}"), "hub": "h",
+                "region": "us-east-1", "account_id": "000000000000", "process": 1, "state_dir": "d",
+                "submitter": keys, "approver": keys, "data_steward": keys});
+            let folder = repository.path().join(".lockstep/accounts").join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("account.json"), account.to_string()).unwrap();
+        }
+        let args = |url: &str| AccountArgs { endpoint_url: Some(url.to_owned()), aws: false };
+        let found = live(&args("http://localhost:4002"), Some(repository.path())).unwrap();
+        assert_eq!(found.submitter.user_id, "2-0");
+        assert!(live(&args("http://127.0.0.1:4003"), Some(repository.path())).is_none());
+    }
 
     #[test]
     fn an_endpoint_is_the_same_with_a_slash_or_as_localhost() {

@@ -219,9 +219,15 @@ impl<'a> Demo<'a> {
         let decision = match approver {
             Approver::Demo(decision) => decision,
             Approver::Person => {
+                // Another account may start here meanwhile: the endpoint says which one is meant.
+                let endpoint = self.account.endpoint();
+                let command = |verb: &str| {
+                    format!("    cargo run -- {verb} {run} --endpoint-url {endpoint} --reason \"why\"\n")
+                };
                 self.screen.say(&format!(
-                    "\n  Waiting for a decision. In another terminal, here:\n\n    \
-                     cargo run -- approve {run} --reason \"why\"\n    cargo run -- reject {run} --reason \"why\"\n"
+                    "\n  Waiting for a decision. In another terminal, here:\n\n{}{}",
+                    command("approve"),
+                    command("reject")
                 ));
                 return Ok(());
             }
@@ -275,8 +281,11 @@ impl<'a> Demo<'a> {
         screen.say(&format!("  evidence   s3://{}/{}", outputs.evidence_bucket, run.id.prefix()));
         screen.say(&format!("  work       s3://{}/{}", outputs.work_bucket, run.id.prefix()));
         screen.say(&format!(
-            "  left       {} models, {} endpoints, {} jobs running; {} state transitions",
-            left.models, left.endpoints, left.jobs_running, run.timeline.transitions
+            "  left       {}, {}, {} running; {}",
+            counted(left.models, "model"),
+            counted(left.endpoints, "endpoint"),
+            counted(left.jobs_running, "job"),
+            counted(run.timeline.transitions, "state transition"),
         ));
 
         let timings = self.account.timings().unwrap_or_default();
@@ -299,6 +308,10 @@ impl<'a> Demo<'a> {
             left,
         })
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn state_summary(state: &crate::history::State) -> StateSummary {

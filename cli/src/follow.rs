@@ -4,7 +4,7 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::HistoryEvent;
 
 use crate::error::Error;
-use crate::history::{self, End, Event, Status, Timeline, What};
+use crate::history::{self, End, Event, State, Status, Timeline, What};
 use crate::screen::Screen;
 
 /// An execution that is followed.
@@ -54,16 +54,23 @@ impl Follower {
 
     /// Shows what has ended since the last time, and what is running now.
     pub(crate) fn show(&mut self, timeline: &Timeline, screen: &Screen) {
+        let mut ended: Vec<&State> = Vec::new();
         for state in &timeline.states {
             let now = (state.name.clone(), state.status, state.entries);
             let known = self.shown.iter().position(|(name, _, _)| *name == state.name);
             if state.status != Status::Running && known.is_none_or(|at| self.shown[at] != now) {
-                screen.state(state);
+                ended.push(state);
             }
             match known {
                 Some(at) => self.shown[at] = now,
                 None => self.shown.push(now),
             }
+        }
+        // In the order in which they ended, the inner before the outer.
+        let end = |state: &State| state.entered + state.seconds;
+        ended.sort_by(|a, b| end(a).total_cmp(&end(b)).then(b.depth.cmp(&a.depth)));
+        for state in ended {
+            screen.state(state);
         }
         let running = timeline.running();
         if timeline.end.is_some() || running.is_empty() {

@@ -110,7 +110,11 @@ impl Summary {
         let mut text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from).map_err(failed())?;
         text.push(b'\n');
         // In the same folder, since a rename does not cross file systems.
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed())?;
+        // A summary is for others to read, as far as the umask lets them: temporary files are private otherwise.
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        let made = tempfile::Builder::new().permissions(permissions).tempfile_in(folder);
+        // The temporary name would only distract from the folder that is wrong.
+        let mut file = made.map_err(|error| error.kind().into()).map_err(failed())?;
         file.write_all(&text).map_err(failed())?;
         file.as_file().sync_all().map_err(failed())?;
         file.persist(path).map_err(|error| error.error).map_err(failed())?;

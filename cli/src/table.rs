@@ -1,6 +1,6 @@
 //! The tables at the end of a demo: gates, metrics.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 use contract::Gate;
 
 use crate::screen;
@@ -43,7 +43,7 @@ pub(crate) fn gates(rows: &[GateRow]) -> String {
         };
         table.add_row([row.gate.as_str(), &verdict, row.evidence.as_deref().unwrap_or("-")]);
     }
-    coloured(&table.to_string())
+    coloured(&table.trim_fmt())
 }
 
 /// The metrics' table; nothing if nothing was measured.
@@ -61,17 +61,20 @@ pub(crate) fn metrics(metrics: &Metrics) -> Option<String> {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    Some(table.to_string())
+    Some(table.trim_fmt())
 }
 
 fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
 }
 
+/// A line under the header, and no other.
+const LINES: &str = "     ──            ";
+
 /// Lines are never broken: an address that is to be copied stays in one piece.
 fn plain() -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_preset(LINES).set_content_arrangement(ContentArrangement::Disabled);
     table
 }
 
@@ -114,6 +117,7 @@ mod tests {
         assert_eq!(metrics(&Metrics::default()), None);
         let score = |loss: f64| Some(Score { eval_loss: Some(loss), perplexity: Some(loss.exp()) });
         let text = metrics(&Metrics { before: score(3.0), after: score(1.0) }).unwrap();
+        assert_eq!(text.lines().count(), 4, "{text}");
         assert!(text.contains("2.7183") && text.contains("3.0000"), "{text}");
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn describe(account: &Account, outputs: &Outputs, files: &StagedFiles
     format!(
         "The account answers at {endpoint}, its Hub at {hub}. In another terminal, as the user who submits:
 
-  export AWS_ACCESS_KEY_ID={access} AWS_SECRET_ACCESS_KEY={secret} AWS_REGION={region}
+  export AWS_ACCESS_KEY_ID={access} AWS_SECRET_ACCESS_KEY={secret} AWS_REGION={region} AWS_DEFAULT_REGION={region}
 
 Start a run in one of three ways:
 
@@ -68,8 +68,8 @@ Start a run in one of three ways:
 
 Follow it, and decide about it:
 
-  cargo run -- watch latest
-  cargo run -- approve <run id> --reason \"why\"
+  cargo run -- watch latest --endpoint-url {endpoint}
+  cargo run -- approve <run id> --endpoint-url {endpoint} --reason \"why\"
 
 The Hub, with the public client:  HF_ENDPOINT={hub} hf download lockstep/tiny-lm
 Logs and the record of every call:  {state}",
