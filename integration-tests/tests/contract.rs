@@ -248,3 +248,12 @@ fn the_shipped_policies_and_the_fixtures_are_read() {
     serde_json::from_str::<Policy>(testkit::POLICY).unwrap();
     Request::parse(testkit::REQUEST.as_bytes()).unwrap();
 }
+
+#[test]
+fn every_refusal_is_explained_in_the_docs() {
+    let page = fs::read_to_string(root().join("docs/refusals.md")).unwrap();
+    for name in ErrorName::ALL {
+        let row = format!("| `{name}` | {} |", name.meaning());
+        assert!(page.contains(&row), "docs/refusals.md lacks: {row}");
+    }
+}

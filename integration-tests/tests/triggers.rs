@@ -1,6 +1,6 @@
 //! The three triggers, a trigger that is delivered twice, and an execution that is stopped in mid-training.
 
-use std::{process::Command, time::Duration};
+use std::{collections::BTreeSet, process::Command, time::Duration};
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use integration_tests::{Demo, Evidence, Kept, root};
@@ -82,6 +82,7 @@ fn every_trigger_starts_one_run_and_a_stopped_one_leaves_nothing() {
         start_execution_takes_a_reference(&account, &kept.connection, &request).await;
         a_schedule_starts_a_run(&account, &kept.connection, &request).await;
         invariant_09_a_stopped_execution_leaves_no_job_and_one_record(&account, &request).await;
+        invariant_05_every_run_has_one_record_and_was_told_of(&account, &kept.connection).await;
     });
     nothing_outlives_the_command(kept);
 }
@@ -199,6 +200,54 @@ async fn invariant_09_a_stopped_execution_leaves_no_job_and_one_record(account: 
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     panic!("the training job of a stopped execution still runs");
+}
+
+async fn invariant_05_every_run_has_one_record_and_was_told_of(account: &Evidence, connection: &Connection) {
+    let sealed: BTreeSet<String> = account
+        .records()
+        .await
+        .iter()
+        .filter_map(|key| key.strip_prefix("runs/")?.strip_suffix("/record.json").map(str::to_owned))
+        .collect();
+    let mut told = BTreeSet::new();
+    let queue = sqs(connection, "GetQueueUrl", &json!({"QueueName": "lockstep-notifications"})).await;
+    for _ in 0..100 {
+        let asked = json!({"QueueUrl": queue["QueueUrl"], "MaxNumberOfMessages": 10});
+        let answer = sqs(connection, "ReceiveMessage", &asked).await;
+        for message in answer["Messages"].as_array().into_iter().flatten() {
+            let body: Value =
+                serde_json::from_str(message["Body"].as_str().expect("a body")).expect("an envelope");
+            let text = body["Message"].as_str().expect("a message");
+            assert!(!text.contains("task_token"), "a notification must not hold a task token: {text}");
+            let notification: Value = serde_json::from_str(text).expect("JSON");
+            if notification["kind"] == "RunSealed" {
+                told.insert(notification["run_id"].as_str().expect("a run").to_owned());
+            }
+        }
+        if sealed.is_subset(&told) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(told, sealed, "runs with a notification, and runs with a record");
+}
+
+async fn sqs(connection: &Connection, action: &str, body: &Value) -> Value {
+    let scope =
+        format!("{}/20260101/{}/sqs/aws4_request", connection.submitter.access_key_id, connection.region);
+    let sent = reqwest::Client::new()
+        .post(&connection.endpoint)
+        .header("X-Amz-Target", format!("AmazonSQS.{action}"))
+        .header("Content-Type", "application/x-amz-json-1.0")
+        .header(
+            "Authorization",
+            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
+        )
+        .body(body.to_string())
+        .send()
+        .await
+        .expect("the queue answers");
+    sent.json().await.expect("JSON")
 }
 
 fn nothing_outlives_the_command(kept: Kept) {
