@@ -97,12 +97,14 @@ async fn latest(client: &Client, state_machine: &str) -> Result<String, Error> {
     let newest = client
         .list_executions()
         .state_machine_arn(state_machine)
-        .max_results(1)
         .send()
         .await
         .map_err(Error::aws("ListExecutions"))?;
-    let newest = newest.executions().first().map(|execution| execution.execution_arn().to_owned());
-    newest.ok_or_else(|| Error::NoExecution(state_machine.to_owned()))
+    // The order is AWS's promise of newest first, and not every endpoint keeps it.
+    let newest = newest.executions().iter().max_by_key(|execution| execution.start_date().as_nanos());
+    newest
+        .map(|execution| execution.execution_arn().to_owned())
+        .ok_or_else(|| Error::NoExecution(state_machine.to_owned()))
 }
 
 async fn find_state_machine(client: &Client) -> Result<String, Error> {
