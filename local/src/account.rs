@@ -50,8 +50,8 @@ const KEPT_FOR: Duration = Duration::from_secs(3600);
 /// The policy of the environment that describes this account.
 const POLICY: &str = "infra/environments/local/policy.json";
 
-/// The function that sweeps.
-const SWEEPER: &str = "lockstep-resume-execution";
+/// The functions that the sweep's rule invokes.
+const SWEEPERS: [&str; 2] = ["lockstep-resume-execution", "lockstep-seal-run"];
 
 /// The account could not be started, deployed to, or asked.
 #[derive(Debug, thiserror::Error)]
@@ -440,8 +440,10 @@ async fn sweep(account: Wire) {
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        if let Err(problem) = account.invoke_function(SWEEPER, &json!({ "sweep": true })).await {
-            tracing::warn!(%problem, "a sweep failed");
+        for function in SWEEPERS {
+            if let Err(problem) = account.invoke_function(function, &json!({ "sweep": true })).await {
+                tracing::warn!(%problem, function, "a sweep failed");
+            }
         }
     }
 }

@@ -18,6 +18,10 @@ mod request;
 mod run_id;
 mod schemas;
 mod secret;
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an input exists once per invocation, and boxing would hide its shape"
+)]
 mod state;
 mod trigger;
 mod wait;
