@@ -18,6 +18,7 @@ pub mod service;
 pub mod stop;
 pub mod supervised;
 pub mod terraform;
+mod turn;
 pub mod wire;
 
 pub use account::{ACCOUNT_ID, Account, Error, Options, REGION, SWEEP_SECONDS, Timings};

@@ -14,6 +14,7 @@ use crate::follow;
 use crate::progress::Progress;
 use crate::python::{self, BUILD, Environment};
 use crate::supervised::{self, Program, Supervised};
+use crate::turn;
 
 /// The container's package and its binary.
 const CONTAINER_PACKAGE: &str = "container";
@@ -209,11 +210,7 @@ pub async fn build(settings: Settings<'_>, progress: &dyn Progress) -> Result<Pa
 /// Waits until no other process writes zips: two accounts may be made from one repository at once.
 async fn turn(zips: &Path) -> Result<File, Error> {
     let path = zips.with_extension("lock");
-    let lock = File::create(&path).map_err(file(&path))?;
-    tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
-        .await
-        .map_err(|_| Error::Interrupted)?
-        .map_err(file(&path))
+    turn::alone(&path).await.map_err(file(&path))
 }
 
 /// Links the zips to where this account's Terraform reads them, so that a later build changes none of them.

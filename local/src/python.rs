@@ -209,9 +209,9 @@ mod tests {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            if line.starts_with("--hash=sha256:") {
+            if let Some(digest) = line.strip_prefix("--hash=sha256:") {
                 let last = pins.last_mut().expect("a digest belongs to a package");
-                let digest = line["--hash=sha256:".len()..].trim_end_matches(['\\', ' ']);
+                let digest = digest.trim_end_matches(['\\', ' ']);
                 assert_eq!(digest.len(), 64, "{line}");
                 last.1 += 1;
             } else {

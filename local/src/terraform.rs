@@ -13,6 +13,7 @@ use crate::follow;
 use crate::ministack::tail;
 use crate::progress::Progress;
 use crate::supervised::{self, Program, Supervised};
+use crate::turn;
 
 /// The oldest Terraform whose providers and language the infrastructure uses.
 const OLDEST: (u32, u32) = (1, 11);
@@ -161,7 +162,8 @@ pub async fn apply(
 ) -> Result<Map<String, Value>, Error> {
     let program = find()?;
     let run = Run::prepare(settings, program)?;
-    run.initialise(progress).await?;
+    // Held until the end: nobody may initialise anew what this run still reads.
+    let _initialised = run.initialise(progress).await?;
     let variables_path = settings.state_dir.join("lockstep.tfvars.json");
     let text = Value::Object(variables.clone()).to_string();
     std::fs::write(&variables_path, text).map_err(file(&variables_path))?;
@@ -223,19 +225,24 @@ impl<'a> Run<'a> {
         Ok(Self { settings, program, folder: settings.root.join(ENVIRONMENT), data, config })
     }
 
-    /// Runs `init` unless it ran for the same lock, the same modules and the same mirror.
-    async fn initialise(&self, progress: &dyn Progress) -> Result<(), Error> {
+    /// Runs `init` unless it ran for the same lock, the same modules and the same mirror; answers a lock that others
+    /// share who only read what it made.
+    async fn initialise(&self, progress: &dyn Progress) -> Result<File, Error> {
         let stamp_path = self.data.join("initialised");
         let lock_path = self.settings.lockstep.join("terraform.lock");
-        let guard = File::create(&lock_path).map_err(file(&lock_path))?;
-        // Whoever else initialises is done in seconds.
-        let guard = tokio::task::spawn_blocking(move || guard.lock().map(|()| guard))
-            .await
-            .unwrap_or_else(|_| Err(std::io::Error::other("interrupted")))
-            .map_err(file(&lock_path))?;
         let stamp = self.stamp()?;
-        if std::fs::read_to_string(&stamp_path).is_ok_and(|known| known == stamp) {
-            return Ok(());
+        let is_done = || std::fs::read_to_string(&stamp_path).is_ok_and(|known| known == stamp);
+        let reader = turn::shared(&lock_path).await.map_err(file(&lock_path))?;
+        if is_done() {
+            return Ok(reader);
+        }
+        // Alone, once those who read what a former `init` made are through with it. The lock is given up first: two
+        // who waited with it in hand would wait for each other.
+        drop(reader);
+        let writer = turn::alone(&lock_path).await.map_err(file(&lock_path))?;
+        if is_done() {
+            writer.lock_shared().map_err(file(&lock_path))?;
+            return Ok(writer);
         }
         progress.line("terraform init");
         let mut arguments = vec![OsString::from("-input=false"), "-no-color".into()];
@@ -245,8 +252,8 @@ impl<'a> Run<'a> {
         }
         self.step("init", &arguments, progress).await?;
         std::fs::write(&stamp_path, stamp).map_err(file(&stamp_path))?;
-        drop(guard);
-        Ok(())
+        writer.lock_shared().map_err(file(&lock_path))?;
+        Ok(writer)
     }
 
     /// Changes whenever `init` would do something else.

@@ -77,10 +77,8 @@ async fn serve(
         return (StatusCode::FORBIDDEN, "AccessDenied").into_response();
     }
     let file = shared.repositories.get(&format!("{owner}/{name}")).and_then(|repository| {
-        let files = repository.plain.files.iter().chain(&repository.disguised.files);
-        files
-            .map(|(name, file)| (name, file))
-            .find(|(_, file)| file.lfs.as_ref().is_some_and(|lfs| lfs.sha256 == sha256))
+        let mut files = repository.plain.files.iter().chain(&repository.disguised.files);
+        files.find(|(_, file)| file.lfs.as_ref().is_some_and(|lfs| lfs.sha256 == sha256))
     });
     let Some((name, file)) = file else { return (StatusCode::NOT_FOUND, "NoSuchKey").into_response() };
     let mut bytes = file.bytes.clone();
