@@ -1,12 +1,12 @@
 //! The Python programs that the account runs, in environments made from pinned, hashed requirements.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::progress::Progress;
+use crate::turn;
 
 /// The oldest Python that MiniStack's corrections were tried with.
 const OLDEST: (u32, u32) = (3, 11);
@@ -101,6 +101,13 @@ impl Environment {
         if environment.marker().is_file() {
             return Ok(environment);
         }
+        std::fs::create_dir_all(lockstep)
+            .map_err(|source| Error::File { path: lockstep.to_owned(), source })?;
+        let lock = environment.folder.with_extension("lock");
+        let _turn = turn::alone(&lock).await.map_err(|source| Error::File { path: lock.clone(), source })?;
+        if environment.marker().is_file() {
+            return Ok(environment); // Another process made it meanwhile.
+        }
         progress.line(&format!("installing {} (pinned, from PyPI)", requirements.name));
         let folder = environment.folder.clone();
         tokio::task::spawn_blocking(move || make(&python.program, &folder, requirements))
@@ -153,14 +160,6 @@ fn make(python: &Path, folder: &Path, requirements: Requirements) -> Result<(), 
         let path = path.to_owned();
         move |source| Error::File { path, source }
     };
-    let parent = folder.parent().unwrap_or(folder);
-    std::fs::create_dir_all(parent).map_err(file(parent))?;
-    let lock_path = folder.with_extension("lock");
-    let lock = File::create(&lock_path).map_err(file(&lock_path))?;
-    lock.lock().map_err(file(&lock_path))?;
-    if marker(folder).is_file() {
-        return Ok(()); // Another process made it meanwhile.
-    }
     if folder.exists() {
         std::fs::remove_dir_all(folder).map_err(file(folder))?;
     }
