@@ -1,5 +1,7 @@
 //! The ASL, Rust and Terraform agree on steps, payload keys, error names, environment variables and timeouts.
 
+#![allow(clippy::unwrap_used, reason = "in a test file every function is a test or its part")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
