@@ -13,12 +13,14 @@ Step Functions
     further states start. A Lambda that a sibling is in is still waited for.
  7. StartExecution with the name and input of a running execution answers that execution.
  8. A token that was answered, or whose state ended, answers TaskTimedOut, and an unknown one InvalidToken.
+ 9. History tells of the states inside a Parallel and a Map too, names the event before each, and calls a sibling that was
+    stopped aborted.
 Lambda
- 9. A function's credentials are those of its role, whether or not AUTH enforces policies.
+10. A function's credentials are those of its role, whether or not AUTH enforces policies.
 IAM
-10. No signature is looked at, so that services beside this one can call it by naming a key. With AUTH=true what the
+11. No signature is looked at, so that services beside this one can call it by naming a key. With AUTH=true what the
     key's owner may do is enforced all the same.
-11. Policies see `s3:if-none-match` and `s3:ObjectCreationOperation`, and their variables (`${aws:userid}`) are replaced
+12. Policies see `s3:if-none-match` and `s3:ObjectCreationOperation`, and their variables (`${aws:userid}`) are replaced
     in Resource and NotResource. DescribeRepositories is about the repositories that it names.
 
 Environment: GATEWAY_PORT, BIND_HOST=127.0.0.1, IOT_MTLS_ENABLED=0, SFTP_ENABLED=0, AWS_ENDPOINT_URL (what Lambdas
@@ -26,6 +28,7 @@ are given), AUTH=true (policies are enforced). Health: GET /_ministack/health.
 """
 
 import contextvars
+import copy
 import dataclasses
 import hashlib
 import json
@@ -99,6 +102,8 @@ class Scope:
 
 _scope = contextvars.ContextVar("scope", default=None)
 _token = contextvars.ContextVar("token", default=None)
+_last_event = contextvars.ContextVar("last_event", default=0)
+_history = threading.Lock()
 _execution_scopes = {}
 _ended_tokens = set()
 
@@ -115,7 +120,7 @@ _fail_execution = stepfunctions._fail_execution
 _stop_execution = stepfunctions._stop_execution
 _start_execution = stepfunctions._start_execution
 _execute_task = stepfunctions._execute_task
-_run_sub_machine = stepfunctions._run_sub_machine
+_add_event = stepfunctions._add_event
 _run_parallel_branches = stepfunctions._run_parallel_branches
 _run_map_items = stepfunctions._run_map_items
 _find_matching_retrier = stepfunctions._find_matching_retrier
@@ -202,10 +207,51 @@ def execute_task(state, raw_input, execution, context):
     return _execute_task(resolved, raw_input, execution, context)
 
 
+def add_event_after_another(execution, kind, details=None):
+    failed = (details or {}).get("taskFailedEventDetails") or {}
+    if failed.get("error") == STOPPED:
+        kind, details = "TaskStateAborted", None
+    # Branches add side by side, and an event's id is its place. Each branch has a context of its own, copied from the
+    # state that it is in: the event before is the one of the same branch.
+    with _history:
+        event = _add_event(execution, kind, details)
+        event["previousEventId"] = _last_event.get()
+    _last_event.set(event["id"])
+    return event
+
+
+def run_states(states, name, data, execution, context):
+    """As the release's own loop, and tells history of each state."""
+    data = copy.deepcopy(data)
+    while name:
+        state = states.get(name)
+        if not state:
+            raise ExecutionError("States.Runtime", f"State '{name}' not found")
+        kind = state.get("Type")
+        context["State"] = {"Name": name, "EnteredTime": now_iso(), "RetryCount": 0}
+        entered = {"stateEnteredEventDetails": {"name": name, "input": json.dumps(data)}}
+        stepfunctions._add_event(execution, f"{kind}StateEntered", entered)
+        if kind == "Fail":
+            raise ExecutionError(*stepfunctions._fail_state_error(state, data, context))
+        if kind == "Succeed":
+            data, following = stepfunctions._apply_input_path(state, data, context), None
+            data = stepfunctions._apply_output_path(state, data, context)
+        elif kind in ("Task", "Parallel", "Map"):
+            data, following = getattr(stepfunctions, f"_execute_{kind.lower()}")(state, data, execution, context)
+        elif kind in ("Pass", "Choice", "Wait"):
+            data, following = getattr(stepfunctions, f"_execute_{kind.lower()}")(state, data, context)
+        else:
+            raise ExecutionError("States.Runtime", f"Unknown state type: {kind}")
+        exited = {"stateExitedEventDetails": {"name": name, "output": json.dumps(data)}}
+        stepfunctions._add_event(execution, f"{kind}StateExited", exited)
+        name = following
+    return data
+
+
 def run_sub_machine(states, start_at, input_data, execution, context):
     # Branches that run side by side must not see each other's State and Task in the context object.
     try:
-        return _run_sub_machine(states, start_at, input_data, execution, dict(context))
+        return run_states(states, start_at, input_data, execution, dict(context))
     except ExecutionError as failure:
         scope = _scope.get()
         if scope and failure.error != STOPPED:
@@ -252,6 +298,7 @@ stepfunctions._run_execution = run_execution
 stepfunctions._fail_execution = fail_execution_that_runs
 stepfunctions._stop_execution = stop_execution
 stepfunctions._start_execution = start_execution_once
+stepfunctions._add_event = add_event_after_another
 stepfunctions._execute_task = execute_task
 stepfunctions._run_sub_machine = run_sub_machine
 stepfunctions._run_parallel_branches = stopping_together(_run_parallel_branches)
