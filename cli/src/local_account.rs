@@ -81,7 +81,7 @@ pub(crate) async fn with_account<T>(
         account.shutdown().await;
     } else {
         let logs = account.shutdown_keeping_logs().await;
-        screen.aside(&format!("the account's logs are kept in {} until the next one starts", logs.display()));
+        screen.aside(&format!("the account's logs are kept in {} for an hour", logs.display()));
     }
     screen.idle();
     outcome
