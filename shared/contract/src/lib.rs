@@ -5,6 +5,7 @@
 //! the same definitions.
 
 mod bound;
+mod content_kind;
 mod digest;
 mod error_name;
 mod gate;
@@ -14,6 +15,7 @@ mod manifest;
 mod metrics;
 mod plan;
 mod policy;
+mod progress;
 mod request;
 mod run_id;
 mod schemas;
@@ -27,6 +29,7 @@ mod trigger;
 mod wait;
 
 pub use bound::{Bound, BoundInvalid, Threshold};
+pub use content_kind::ContentKind;
 pub use digest::{DigestInvalid, Sha256Digest};
 pub use error_name::ErrorName;
 pub use gate::Gate;
@@ -39,6 +42,7 @@ pub use policy::{
     ApprovalPolicy, DataPolicy, EndpointPolicy, HubPolicy, ImagePolicy, LimitPolicy, Policy, Severity,
     TrainingPolicy, Waiver,
 };
+pub use progress::{TransferProgress, TransferTotal};
 pub use request::{
     EndpointRequest, EvaluationRequest, LimitRequest, REQUEST_SCHEMA, RegistryRequest, Request,
     RequestInvalid, SourceRequest, SpotRequest, TrainingRequest,

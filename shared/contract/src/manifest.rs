@@ -27,6 +27,9 @@ pub struct Manifest {
     pub location: String,
     /// The files, sorted by path.
     pub files: Vec<ManifestFile>,
+    /// The signature that lies among them and covers them, in OpenSSF Model Signing form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<ManifestFile>,
 }
 
 impl Manifest {

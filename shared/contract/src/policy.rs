@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Threshold;
+use crate::{ContentKind, Threshold};
 
 /// The whole policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,8 @@ pub struct HubPolicy {
     pub owners: BTreeSet<String>,
     /// Glob patterns; a file must match one of these and one of the request's.
     pub files: Vec<String>,
+    /// Kinds of content; a kind that is not listed is refused even where a pattern lets its name in.
+    pub formats: BTreeSet<ContentKind>,
     /// Bytes of all files together.
     pub max_total_bytes: u64,
 }
