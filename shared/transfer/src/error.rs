@@ -4,7 +4,7 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::content::UnsafeContent;
 
-/// Why a file was not stored. Whatever the variant, no object exists under its key.
+/// Why a file was not stored. Whatever the variant, no object came to exist under its key.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     /// The bytes hash to something else.
@@ -35,13 +35,15 @@ pub enum TransferError {
         /// What was found.
         reason: UnsafeContent,
     },
-    /// The source broke off.
-    #[error("`{path}`: the source broke off: {reason}")]
-    Source {
+    /// The file would need more parts than S3 takes, or is too large to be held whole.
+    #[error("`{path}`: {size} bytes are more than the {limit} that can be stored of such a file")]
+    TooLarge {
         /// The file.
         path: String,
-        /// Why.
-        reason: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
     },
     /// The key holds an object that is not this file.
     #[error("s3://{bucket}/{key} already holds something else")]
@@ -50,6 +52,38 @@ pub enum TransferError {
         bucket: String,
         /// The key.
         key: String,
+    },
+    /// A checkpoint is not what this function wrote.
+    #[error("the checkpoint s3://{place} is not what was written there: {reason}")]
+    CursorInvalid {
+        /// Bucket and key.
+        place: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Another invocation has taken the file over; this one ends, and harms nothing.
+    #[error("`{path}`: another invocation has taken its transfer over")]
+    Superseded {
+        /// The file.
+        path: String,
+    },
+    /// The run has ended; nothing more is stored for it.
+    #[error("`{path}`: its run has ended")]
+    RunEnded {
+        /// The file.
+        path: String,
+    },
+    /// The upload was aborted underneath, more than once.
+    #[error("`{path}`: its multipart upload keeps vanishing")]
+    UploadLost {
+        /// The file.
+        path: String,
+    },
+    /// A part's task ended without an answer.
+    #[error("`{path}`: its transfer was interrupted")]
+    Interrupted {
+        /// The file.
+        path: String,
     },
     /// S3 kept failing.
     #[error("{operation} failed: {code}: {message}")]
@@ -63,6 +97,17 @@ pub enum TransferError {
     },
 }
 
+/// Why a file was not stored: its source's reason, or the transfer's.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError<E> {
+    /// The source did not give the bytes.
+    #[error("{0}")]
+    Source(E),
+    /// They were not stored.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+}
+
 pub(crate) fn store_failed<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> TransferError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -72,5 +117,12 @@ where
         operation,
         code: error.code().unwrap_or("Unknown").to_owned(),
         message: DisplayErrorContext(&error).to_string(),
+    }
+}
+
+impl TransferError {
+    /// Whether S3 said this, by its error code.
+    pub(crate) fn says(&self, codes: &[&str]) -> bool {
+        matches!(self, Self::Store { code, .. } if codes.contains(&code.as_str()))
     }
 }

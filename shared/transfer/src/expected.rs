@@ -1,7 +1,8 @@
 //! What a file must be, as its source promised.
 
 use contract::Sha256Digest;
-use sha2::Digest as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, digest::common::hazmat::SerializableState as _};
 
 /// The promised digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,10 +23,16 @@ pub struct Expected {
 }
 
 /// Hashes a file once, for its SHA-256 and, where that is what was promised, for git's SHA-1.
+#[derive(Clone)]
 pub struct Hasher {
     sha256: sha2::Sha256,
     git: Option<sha1::Sha1>,
 }
+
+/// A SHA-256 that is not finished: 104 bytes in hex, as sha2 saves them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MidState(String);
 
 impl Hasher {
     /// For a file of the promised kind and size.
@@ -38,12 +45,34 @@ impl Hasher {
         Self { sha256: sha2::Sha256::new(), git }
     }
 
+    /// For a file of which nothing was promised.
+    pub fn unpromised() -> Self {
+        Self { sha256: sha2::Sha256::new(), git: None }
+    }
+
+    /// Goes on where a SHA-256 was saved; `None` when that is no state of one.
+    pub fn resume(state: &MidState) -> Option<Self> {
+        let bytes = hex::decode(&state.0).ok()?;
+        let sha256 = sha2::Sha256::deserialize(bytes.as_slice().try_into().ok()?).ok()?;
+        Some(Self { sha256, git: None })
+    }
+
+    /// The SHA-256's state after the bytes so far.
+    pub fn save(&self) -> MidState {
+        MidState(hex::encode(self.sha256.serialize()))
+    }
+
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.sha256.update(bytes);
         if let Some(git) = &mut self.git {
             git.update(bytes);
         }
+    }
+
+    /// The SHA-256, whatever it is.
+    pub fn digest(self) -> Sha256Digest {
+        Sha256Digest::from_bytes(&self.sha256.finalize().into())
     }
 
     /// The SHA-256, if the promise was kept; otherwise the promised and the found digest.
@@ -81,5 +110,27 @@ mod tests {
         let mut hasher = Hasher::new(&expected);
         hasher.update(b"hellO\n");
         assert!(hasher.finish(&digest).is_err());
+    }
+
+    #[test]
+    fn a_hash_goes_on_from_its_saved_state_wherever_it_was_cut() {
+        let content: Vec<u8> = (0..1000_u32).map(|n| (n * 7) as u8).collect();
+        let digest = ExpectedDigest::Sha256(Sha256Digest::of(&content));
+        let expected = Expected { size: 1000, digest: digest.clone() };
+        for cut in [0, 1, 63, 64, 65, 500, 1000] {
+            let mut first = Hasher::new(&expected);
+            first.update(&content[..cut]);
+            let kept = serde_json::to_string(&first.save()).unwrap();
+            let mut second = Hasher::resume(&serde_json::from_str(&kept).unwrap()).unwrap();
+            second.update(&content[cut..]);
+            assert_eq!(second.finish(&digest), Ok(Sha256Digest::of(&content)), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_saved_state_is_not_resumed() {
+        for text in ["", "00", "zz"] {
+            assert!(Hasher::resume(&MidState(text.to_owned())).is_none(), "{text}");
+        }
     }
 }
