@@ -69,16 +69,20 @@ impl Unsigned {
 
     /// Puts the DER-encoded ECDSA signature on it and gives the stored bytes.
     pub fn sign(self, keyid: &str, signature_der: &[u8]) -> Vec<u8> {
-        let envelope = Envelope {
+        // Strings and lists of strings always encode.
+        serde_json::to_vec(&self.envelope(keyid, signature_der)).unwrap_or_default()
+    }
+
+    /// The same, for an envelope that lies in something else.
+    pub(crate) fn envelope(self, keyid: &str, signature_der: &[u8]) -> Envelope {
+        Envelope {
             payload: STANDARD.encode(&self.payload),
             payload_type: PAYLOAD_TYPE.to_owned(),
             signatures: vec![EnvelopeSignature {
                 keyid: keyid.to_owned(),
                 sig: STANDARD.encode(signature_der),
             }],
-        };
-        // Strings and lists of strings always encode.
-        serde_json::to_vec(&envelope).unwrap_or_default()
+        }
     }
 }
 
@@ -108,16 +112,20 @@ impl Envelope {
         if self.payload_type != PAYLOAD_TYPE {
             return Err(EnvelopeInvalid::PayloadType(self.payload_type.clone()));
         }
-        let [signature] = self.signatures.as_slice() else {
-            return Err(EnvelopeInvalid::SignatureCount(self.signatures.len()));
-        };
-        let bad_base64 = |_| EnvelopeInvalid::NotCanonical("base64");
-        let payload = STANDARD.decode(&self.payload).map_err(bad_base64)?;
-        let der = STANDARD.decode(&signature.sig).map_err(bad_base64)?;
+        let der = self.signature()?;
+        let payload = STANDARD.decode(&self.payload).map_err(|_| EnvelopeInvalid::NotCanonical("base64"))?;
         let refused = || EnvelopeInvalid::Signature(signer.to_owned());
         let der = Signature::from_der(&der).map_err(|_| refused())?;
         key.verify_prehash(&pae_digest(&self.payload_type, &payload), &der).map_err(|_| refused())?;
         self.read_payload(&payload)
+    }
+
+    /// The one signature, DER-encoded.
+    pub(crate) fn signature(&self) -> Result<Vec<u8>, EnvelopeInvalid> {
+        let [signature] = self.signatures.as_slice() else {
+            return Err(EnvelopeInvalid::SignatureCount(self.signatures.len()));
+        };
+        STANDARD.decode(&signature.sig).map_err(|_| EnvelopeInvalid::NotCanonical("base64"))
     }
 
     /// Reads the payload without verifying it, to show it or to compare it with what one would write.

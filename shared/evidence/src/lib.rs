@@ -5,12 +5,15 @@
 
 mod chain;
 mod envelope;
+mod oms;
 mod record;
 mod statement;
 mod trust;
 
 pub use chain::{EvidenceBroken, LoadedLink, VerifiedChain, VerifiedLink, verify_chain};
 pub use envelope::{Envelope, EnvelopeInvalid, PAYLOAD_TYPE, Unsigned};
+pub use oms::{OmsInvalid, OmsStatement, SIGNATURE_FILE, check_signable, public_key_pem};
+pub use p256::ecdsa::VerifyingKey;
 pub use record::{RECORD_PREDICATE, Record, RecordFile, RunStatus};
 pub use statement::{LINK_PREDICATE, Link, STATEMENT_TYPE, Statement, Subject, Verdict};
-pub use trust::{TrustRoot, TrustRootInvalid};
+pub use trust::{TrustRoot, TrustRootInvalid, public_key};

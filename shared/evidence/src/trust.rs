@@ -30,8 +30,7 @@ impl TrustRoot {
             serde_json::from_str(json).map_err(|error| TrustRootInvalid::Malformed(error.to_string()))?;
         let mut keys = BTreeMap::new();
         for (function, text) in texts {
-            let key =
-                STANDARD.decode(&text).ok().and_then(|der| VerifyingKey::from_public_key_der(&der).ok());
+            let key = STANDARD.decode(&text).ok().and_then(|der| public_key(&der));
             let Some(key) = key else { return Err(TrustRootInvalid::Key(function)) };
             keys.insert(function, key);
         }
@@ -42,4 +41,9 @@ impl TrustRoot {
     pub fn key(&self, function: &str) -> Option<&VerifyingKey> {
         self.0.get(function)
     }
+}
+
+/// A public key as KMS GetPublicKey gives it, DER SubjectPublicKeyInfo; `None` when it is no key on P-256.
+pub fn public_key(der: &[u8]) -> Option<VerifyingKey> {
+    VerifyingKey::from_public_key_der(der).ok()
 }
