@@ -1,8 +1,11 @@
 //! Why the download refuses.
 
+use std::time::Duration;
+
 use contract::ErrorName;
+use evidence::OmsInvalid;
 use runtime::Refusal;
-use transfer::TransferError;
+use transfer::{FileError, Retry, TransferError};
 
 /// A refusal of the download.
 #[derive(Debug, thiserror::Error)]
@@ -20,21 +23,26 @@ pub enum DownloadError {
         status: String,
     },
     /// The Hub refuses access.
-    #[error("`{repo}`: the Hub says {status}: accept the licence there, or store a token that may read it")]
+    #[error("`{place}`: the Hub says {status}: accept the licence there, or store a token that may read it")]
     AccessNotGranted {
-        /// `owner/name`.
-        repo: String,
+        /// The repository or the file.
+        place: String,
         /// HTTP status and the Hub's own code.
         status: String,
     },
     /// A file, or their number or size, is not within policy.
     #[error("{0}")]
     FileNotAllowed(String),
-    /// A path would leave its folder, or is no plain path.
-    #[error("`{0}` is not a path that a model may have")]
-    UnsafePath(String),
+    /// A path would leave its folder, is no plain path, or is another's but for its case.
+    #[error("`{path}` is not a path that a model may have: {reason}")]
+    UnsafePath {
+        /// The path, shortened.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// The Hub's answer cannot be trusted.
-    #[error("{place}: {reason}")]
+    #[error("`{place}`: {reason}")]
     SourceMalformed {
         /// Which answer.
         place: String,
@@ -62,22 +70,63 @@ pub enum DownloadError {
         reason: &'static str,
     },
     /// The Hub did not answer.
-    #[error("{place}: the Hub did not answer: {reason}")]
+    #[error("`{place}`: the Hub did not give it: {reason}")]
     SourceUnavailable {
-        /// Which request.
+        /// Which file or repository.
         place: String,
         /// Why.
         reason: String,
+        /// How long the Hub asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The Hub lists a file and does not have it.
+    #[error("`{path}` was listed by the Hub and is not there")]
+    Absent {
+        /// The file.
+        path: String,
     },
     /// A listed file is missing, or another one is there.
     #[error("the model is not complete: {0}")]
     ManifestIncomplete(String),
+    /// The signature beside the weights does not hold.
+    #[error("`{place}`: {reason}")]
+    SignatureBroken {
+        /// The object.
+        place: String,
+        /// What is wrong with it.
+        reason: OmsInvalid,
+    },
     /// A file was not stored.
     #[error(transparent)]
     Transfer(#[from] TransferError),
     /// Any function's trouble.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
+}
+
+impl DownloadError {
+    /// Whether asking the Hub again may help.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::SourceUnavailable { retry_after: Some(wish), .. } => Retry::After(*wish),
+            Self::SourceUnavailable { retry_after: None, .. } => Retry::Soon,
+            _ => Retry::Never,
+        }
+    }
+
+    /// Whether the state machine tries again, so that what is open is kept for it.
+    pub fn is_tried_again(&self) -> bool {
+        matches!(self.name(), ErrorName::SourceUnavailable | ErrorName::ServiceUnavailable)
+    }
+}
+
+impl From<FileError<DownloadError>> for DownloadError {
+    fn from(error: FileError<DownloadError>) -> Self {
+        match error {
+            FileError::Source(error) => error,
+            FileError::Transfer(error) => error.into(),
+        }
+    }
 }
 
 impl From<runtime::AwsFailure> for DownloadError {
@@ -92,19 +141,26 @@ impl Refusal for DownloadError {
             Self::RevisionNotFound { .. } => ErrorName::RevisionNotFound,
             Self::AccessNotGranted { .. } => ErrorName::AccessNotGranted,
             Self::FileNotAllowed(_) => ErrorName::FileNotAllowed,
-            Self::UnsafePath(_) => ErrorName::UnsafePath,
+            Self::UnsafePath { .. } => ErrorName::UnsafePath,
             Self::SourceMalformed { .. } => ErrorName::SourceMalformed,
             Self::SourceChanged { .. } => ErrorName::SourceChanged,
             Self::RedirectRefused { .. } => ErrorName::RedirectRefused,
             Self::SourceUnavailable { .. } => ErrorName::SourceUnavailable,
-            Self::ManifestIncomplete(_) => ErrorName::ManifestIncomplete,
+            Self::ManifestIncomplete(_) | Self::Absent { .. } => ErrorName::ManifestIncomplete,
+            Self::SignatureBroken { .. } => ErrorName::EvidenceBroken,
             Self::Transfer(error) => match error {
                 TransferError::DigestMismatch { .. } => ErrorName::DigestMismatch,
                 TransferError::SizeMismatch { .. } => ErrorName::SizeMismatch,
                 TransferError::UnsafeContent { .. } => ErrorName::UnsafeContent,
-                TransferError::Source { .. } => ErrorName::SourceUnavailable,
+                TransferError::TooLarge { .. } => ErrorName::FileNotAllowed,
                 TransferError::Occupied { .. } => ErrorName::ManifestIncomplete,
-                TransferError::Store { .. } => ErrorName::ServiceUnavailable,
+                TransferError::CursorInvalid { .. } | TransferError::RunEnded { .. } => {
+                    ErrorName::CursorInvalid
+                }
+                TransferError::Superseded { .. }
+                | TransferError::UploadLost { .. }
+                | TransferError::Interrupted { .. }
+                | TransferError::Store { .. } => ErrorName::ServiceUnavailable,
             },
             Self::Runtime(error) => error.name(),
         }

@@ -1,6 +1,10 @@
 //! The story of the download: resolve, fetch, seal.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_config::SdkConfig;
 use contract::{
@@ -9,27 +13,35 @@ use contract::{
 };
 use evidence::Subject;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use runtime::{Attestor, Environment, Invocation, Objects, failed};
+use runtime::{Attestor, Environment, Invocation, Objects, derive_key, failed};
 use serde::Serialize;
-use transfer::Warehouse;
+use transfer::{File, Ledger, MacKey, Outcome, Passage, Warehouse};
 
 use crate::{
     error::DownloadError,
-    hub::{Fetched, Hub},
+    hub::Hub,
+    hub_file::HubFile,
     policy,
+    progress::Reporter,
     settings::Settings,
+    signature::Signer,
     transfer_plan::{PlannedFile, TransferPlan},
 };
 
-/// Files of a batch that are fetched side by side.
-const SIDE_BY_SIDE: usize = 4;
-/// With less time than this left, the next file waits for the next invocation.
-const TIME_TO_RETURN: Duration = Duration::from_secs(45);
+/// Small files of a batch that are fetched side by side: what they wait for is the way there and back.
+const SMALL_SIDE_BY_SIDE: usize = 32;
+/// Large files of a batch: each has ranges side by side of its own.
+const LARGE_SIDE_BY_SIDE: usize = 2;
+/// Objects that are looked at side by side.
+const LOOKS_SIDE_BY_SIDE: usize = 32;
+/// How often the progress is told.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 /// The function.
 pub struct DownloadModel {
     settings: Settings,
     s3: aws_sdk_s3::Client,
+    kms: aws_sdk_kms::Client,
     secrets: aws_sdk_secretsmanager::Client,
     objects: Objects,
     attestor: Attestor,
@@ -49,10 +61,10 @@ pub enum Output {
 }
 
 /// What became of one file of a batch.
-enum Outcome {
+enum FileOutcome {
     Stored,
     Absent,
-    Later,
+    Paused { advanced: bool },
 }
 
 impl DownloadModel {
@@ -64,11 +76,13 @@ impl DownloadModel {
         let mut environment = Environment::of("download-model");
         let settings = Settings::read(&mut environment);
         let s3 = aws_sdk_s3::Client::new(config);
+        let (bucket, key) = (settings.work_bucket.clone(), settings.data_key.clone());
         let function = Self {
+            kms: aws_sdk_kms::Client::new(config),
             secrets: aws_sdk_secretsmanager::Client::new(config),
             objects: Objects::new(s3.clone()),
             attestor: Attestor::read(&mut environment, config),
-            warehouse: Warehouse::new(s3.clone(), settings.work_bucket.clone(), settings.data_key.clone()),
+            warehouse: Warehouse::new(s3.clone(), bucket, key, config.endpoint_url()),
             settings,
             s3,
         };
@@ -82,7 +96,17 @@ impl DownloadModel {
         invocation: Invocation,
     ) -> Result<Output, DownloadError> {
         match input {
-            DownloadInput::ResolveModel { run } => self.resolve(&run).await.map(Output::Resolved),
+            DownloadInput::ResolveModel { run } => {
+                // A Hub that answers slowly is to end in its own name, and not in Lambda's.
+                let time = invocation.time_left().mul_f32(0.9);
+                let late = |_| DownloadError::SourceUnavailable {
+                    place: "the list of files".to_owned(),
+                    reason: "it did not come within the invocation's time".to_owned(),
+                    retry_after: None,
+                };
+                let resolved = tokio::time::timeout(time, self.resolve(&run)).await.map_err(late)??;
+                Ok(Output::Resolved(resolved))
+            }
             DownloadInput::FetchBatch { run, transfer, batch } => {
                 self.fetch_batch(&run, &transfer, batch, &invocation).await.map(Output::Fetched)
             }
@@ -113,6 +137,7 @@ impl DownloadModel {
         })
     }
 
+    /// Fetches what the batch still lacks, for as long as the invocation's time allows.
     async fn fetch_batch(
         &self,
         run: &RunContext,
@@ -120,52 +145,107 @@ impl DownloadModel {
         batch: usize,
         invocation: &Invocation,
     ) -> Result<FetchedBatch, DownloadError> {
+        let passage = self.passage(run, invocation).await?;
         self.settings.policy.check(run)?;
         let plan: TransferPlan = self.objects.read(transfer).await?;
-        let hub = self.hub().await?;
-        let files = plan.batches.get(batch).map(Vec::as_slice).unwrap_or_default();
+        let files = plan.batch(batch);
+        let total = files.iter().map(|(file, _)| file.size).sum();
+        let (meter, bucket) = (passage.meter.clone(), self.settings.work_bucket.clone());
+        let objects = self.objects.clone();
+        let mut reporter =
+            Reporter::new(objects, bucket, run.run_id.clone(), batch, files.len(), total, meter);
+        let fetched = {
+            let reports = reporter.run_every(REPORT_EVERY);
+            tokio::select! {
+                fetched = self.fetch_files(&plan, &files, &passage) => fetched,
+                () = reports => Err(runtime::Error::Misconfigured("the reports ended".to_owned()).into()),
+            }
+        };
+        reporter.finish().await;
+        if let Err(error) = &fetched
+            && !error.is_tried_again()
+        {
+            self.warehouse.abandon(&passage.open).await;
+        }
+        fetched
+    }
+
+    async fn fetch_files(
+        &self,
+        plan: &TransferPlan,
+        files: &[(&PlannedFile, File)],
+        passage: &Passage,
+    ) -> Result<FetchedBatch, DownloadError> {
+        // An object under this prefix was verified before it came to be, so it is not fetched again.
+        let stored = self.warehouse.list(&plan.prefix).await?;
+        let (found, missing): (Vec<_>, Vec<_>) =
+            files.iter().partition(|(_, file)| stored.get(&file.key) == Some(&file.expected.size));
+        found.iter().for_each(|(planned, _)| passage.meter.found(planned.size));
+        let mut fetched = FetchedBatch { done: true, stored: found.len(), absent: 0 };
+        let hub = Arc::new(self.hub().await?);
         // Boxed one by one: the compiler cannot name the lifetimes of a lazily mapped stream across an await.
-        let transfers: Vec<_> = files
-            .iter()
-            .filter_map(|index| plan.files.get(*index))
-            .map(|file| self.fetch_file(&hub, &plan, file, invocation).boxed())
-            .collect();
-        let mut outcomes = stream::iter(transfers).buffer_unordered(SIDE_BY_SIDE);
-        let mut fetched = FetchedBatch { done: true, stored: 0, absent: 0 };
+        let (mut large, mut small) = (Vec::new(), Vec::new());
+        for (planned, file) in missing {
+            let source = HubFile::new(Arc::clone(&hub), &plan.repo, &plan.commit, planned);
+            let side = if file.goes_in_parts() { &mut large } else { &mut small };
+            side.push(self.fetch_file(file, source, passage).boxed());
+        }
+        let mut outcomes = stream::select(
+            stream::iter(large).buffer_unordered(LARGE_SIDE_BY_SIDE),
+            stream::iter(small).buffer_unordered(SMALL_SIDE_BY_SIDE),
+        );
+        let mut any_advanced = false;
         while let Some(outcome) = outcomes.try_next().await? {
             match outcome {
-                Outcome::Stored => fetched.stored += 1,
-                Outcome::Absent => fetched.absent += 1,
-                Outcome::Later => fetched.done = false,
+                FileOutcome::Stored => {
+                    any_advanced = true;
+                    fetched.stored += 1;
+                }
+                FileOutcome::Absent => fetched.absent += 1,
+                FileOutcome::Paused { advanced } => {
+                    any_advanced |= advanced;
+                    fetched.done = false;
+                }
             }
+        }
+        if !fetched.done && !any_advanced {
+            // Otherwise the state machine would go round for ever.
+            return Err(DownloadError::SourceUnavailable {
+                place: plan.repo.clone(),
+                reason: "not one part came in a whole invocation".to_owned(),
+                retry_after: None,
+            });
         }
         Ok(fetched)
     }
 
     async fn fetch_file(
         &self,
-        hub: &Hub,
-        plan: &TransferPlan,
-        file: &PlannedFile,
-        invocation: &Invocation,
-    ) -> Result<Outcome, DownloadError> {
-        let key = plan.key(file);
-        // An object under this prefix was verified before it came to be, so it is not fetched again.
-        if self.warehouse.find(&key).await?.is_some() {
-            return Ok(Outcome::Stored);
+        file: &File,
+        source: HubFile,
+        passage: &Passage,
+    ) -> Result<FileOutcome, DownloadError> {
+        if passage.deadline.is_near() {
+            return Ok(FileOutcome::Paused { advanced: false });
         }
-        if invocation.time_left() < TIME_TO_RETURN {
-            return Ok(Outcome::Later);
-        }
-        match hub.fetch(&plan.repo, &plan.commit, file).await? {
-            Fetched::Absent => Ok(Outcome::Absent),
-            Fetched::Body(body) => {
-                let body = body.map_err(reqwest::Error::without_url);
-                let stored = self.warehouse.store(&key, &file.path, &file.expected(), body).await?;
+        match self.warehouse.store(file, source, passage).await.map_err(DownloadError::from) {
+            Ok(Outcome::Stored(stored)) => {
                 tracing::info!(path = file.path, bytes = stored.size, sha256 = %stored.sha256, "stored");
-                Ok(Outcome::Stored)
+                Ok(FileOutcome::Stored)
             }
+            Ok(Outcome::Paused { advanced }) => Ok(FileOutcome::Paused { advanced }),
+            // The other files come in meanwhile; SealModel names all that are absent.
+            Err(DownloadError::Absent { .. }) => Ok(FileOutcome::Absent),
+            Err(error) => Err(error),
         }
+    }
+
+    /// What this invocation's files share.
+    async fn passage(&self, run: &RunContext, invocation: &Invocation) -> Result<Passage, DownloadError> {
+        let purpose = Ledger::purpose(&run.run_id);
+        let key = MacKey::new(derive_key(&self.kms, &self.settings.checkpoint_key, &purpose).await?);
+        let ledger = Ledger::new(self.s3.clone(), self.settings.work_bucket.clone(), &run.run_id, key);
+        Ok(Passage::new(ledger, invocation.time_left()))
     }
 
     /// Every planned file is there, nothing else is, and the manifest says so.
@@ -174,15 +254,13 @@ impl DownloadModel {
         let plan: TransferPlan = self.objects.read(transfer).await?;
         let mut files = Vec::new();
         let mut missing = Vec::new();
-        for file in &plan.files {
-            match self.warehouse.find(&plan.key(file)).await? {
-                Some(stored) if stored.size == file.size => files.push(ManifestFile {
-                    path: file.path.clone(),
-                    size: stored.size,
-                    sha256: stored.sha256,
-                    version_id: stored.version_id,
-                }),
-                _ => missing.push(file.path.clone()),
+        let looks: Vec<_> = plan.files.iter().map(|file| self.look(&plan, file).boxed()).collect();
+        // In the plan's order, which is the paths'.
+        let looks: Vec<_> = stream::iter(looks).buffered(LOOKS_SIDE_BY_SIDE).try_collect().await?;
+        for (path, found) in looks {
+            match found {
+                Some(file) => files.push(file),
+                None => missing.push(path),
             }
         }
         if !missing.is_empty() {
@@ -196,7 +274,10 @@ impl DownloadModel {
             )));
         }
         let location = format!("s3://{}/{}", self.settings.work_bucket, plan.prefix);
-        let manifest = Manifest { location, files };
+        let signer = Signer { objects: &self.objects, attestor: &self.attestor, warehouse: &self.warehouse };
+        let signature = signer.sign(&self.settings.work_bucket, &plan, &files, run).await?;
+        let (model_sig, root) = (signature.file.sha256.clone(), signature.root);
+        let manifest = Manifest { location, files, signature: Some(signature.file) };
         let content_sha256 = manifest.content_digest();
         let key = format!("{}download-model/manifest.json", run.run_id.prefix());
         let place = self.objects.write(self.attestor.bucket(), &key, &manifest).await?;
@@ -207,6 +288,8 @@ impl DownloadModel {
             ("model".to_owned(), content_sha256.to_string()),
             ("manifest".to_owned(), place.sha256.to_string()),
             ("files".to_owned(), manifest.files.len().to_string()),
+            ("model_sig".to_owned(), model_sig.to_string()),
+            ("model_signing_root".to_owned(), root.to_string()),
         ]);
         let subject = Subject::new(format!("{}@{}", plan.repo, plan.commit), &content_sha256);
         let link = self
@@ -216,27 +299,29 @@ impl DownloadModel {
         Ok(SealedModel { prefix: plan.prefix, commit: plan.commit, manifest: place, content_sha256, link })
     }
 
+    /// A planned file as it is stored, if it is.
+    async fn look(
+        &self,
+        plan: &TransferPlan,
+        file: &PlannedFile,
+    ) -> Result<(String, Option<ManifestFile>), DownloadError> {
+        let stored = self.warehouse.find(&plan.key(file)).await?;
+        let matched = stored.filter(|stored| stored.size == file.size && file.may_be(&stored.sha256));
+        let sealed = matched.map(|stored| ManifestFile {
+            path: file.path.clone(),
+            size: stored.size,
+            sha256: stored.sha256,
+            version_id: stored.version_id,
+        });
+        Ok((file.path.clone(), sealed))
+    }
+
     async fn extra_keys(&self, plan: &TransferPlan) -> Result<Vec<String>, DownloadError> {
-        let planned: std::collections::BTreeSet<_> = plan.files.iter().map(|file| plan.key(file)).collect();
-        let mut extra = Vec::new();
-        let mut pages = self
-            .s3
-            .list_objects_v2()
-            .bucket(&self.settings.work_bucket)
-            .prefix(&plan.prefix)
-            .into_paginator()
-            .send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(failed("s3:ListObjectsV2"))?;
-            extra.extend(
-                page.contents()
-                    .iter()
-                    .filter_map(|o| o.key())
-                    .filter(|key| !planned.contains(*key))
-                    .map(str::to_owned),
-            );
-        }
-        Ok(extra)
+        let planned: BTreeSet<_> = plan.files.iter().map(|file| plan.key(file)).collect();
+        let mut there = self.warehouse.list(&plan.prefix).await?;
+        there.remove(&plan.signature_key());
+        there.retain(|key, _| !planned.contains(key));
+        Ok(there.into_keys().collect())
     }
 
     /// The Hub's client, with the token if the secret has one.

@@ -3,9 +3,13 @@
 mod error;
 mod handler;
 mod hub;
+mod hub_file;
 mod policy;
+mod progress;
 mod settings;
+mod signature;
 mod transfer_plan;
+mod tree;
 
 use std::sync::Arc;
 

@@ -1,12 +1,14 @@
 //! Which files of the commit are taken, and may they be?
 
-use contract::{HubPolicy, SourceRequest};
+use std::collections::BTreeMap;
+
+use contract::{ContentKind, HubPolicy, SourceRequest};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::{
     error::DownloadError,
-    hub::{EntryKind, TreeEntry},
     transfer_plan::{PlannedDigest, PlannedFile},
+    tree::{Entry, EntryKind},
 };
 
 /// No model has more; a longer list is an attack on the plan.
@@ -18,7 +20,7 @@ const FILES_MAX: usize = 20_000;
 /// # Errors
 /// `FileNotAllowed`, `UnsafePath`.
 pub fn choose(
-    entries: Vec<TreeEntry>,
+    entries: Vec<Entry>,
     source: &SourceRequest,
     policy: &HubPolicy,
 ) -> Result<Vec<PlannedFile>, DownloadError> {
@@ -33,7 +35,7 @@ pub fn choose(
             continue;
         }
         check_path(&entry.path)?;
-        if !wanted.is_match(&entry.path) || unwanted.is_match(&entry.path) {
+        if !wanted.is_match(&entry.path) || unwanted.is_match(&entry.path) || is_no_content(&entry.path) {
             continue;
         }
         if entry.kind == EntryKind::Other {
@@ -47,6 +49,9 @@ pub fn choose(
                 entry.path, policy.files
             );
             return Err(DownloadError::FileNotAllowed(reason));
+        }
+        if let Some(refusal) = unusable(&entry, policy) {
+            return Err(DownloadError::FileNotAllowed(format!("{refusal}: leave it out by `source.deny`")));
         }
         total = total.saturating_add(entry.size);
         let digest = match entry.lfs_sha256 {
@@ -67,7 +72,49 @@ pub fn choose(
         );
         return Err(DownloadError::FileNotAllowed(reason));
     }
+    check_names(&files)?;
     Ok(files)
+}
+
+/// What makes a file useless whatever its bytes are.
+fn unusable(entry: &Entry, policy: &HubPolicy) -> Option<String> {
+    let path = &entry.path;
+    if entry.size == 0 {
+        return Some(format!("`{path}` is empty (0 bytes)"));
+    }
+    match ContentKind::of(path) {
+        None => Some(format!("`{path}` is of a kind that nobody here can check")),
+        Some(kind) if !policy.formats.contains(&kind) => {
+            Some(format!("`{path}` is {kind}, and policy lets in {:?}", policy.formats))
+        }
+        Some(_) => None,
+    }
+}
+
+/// What the Hub's git needs, and the publisher's own signature: a signature of the model cannot cover them.
+fn is_no_content(path: &str) -> bool {
+    matches!(evidence::check_signable(path), Err(evidence::OmsInvalid::PassedOver(_)))
+}
+
+/// On a file system, one of two such files would stand in for the other: names that differ by case only, and a file
+/// where another one's folder is.
+fn check_names(files: &[PlannedFile]) -> Result<(), DownloadError> {
+    let refuse =
+        |path: &str, reason: String| Err(DownloadError::UnsafePath { path: path.to_owned(), reason });
+    let mut seen = BTreeMap::new();
+    for file in files {
+        if let Some(other) = seen.insert(file.path.to_lowercase(), &file.path) {
+            return refuse(&file.path, format!("it differs from `{other}` by its case only"));
+        }
+    }
+    for path in seen.keys() {
+        for (end, _) in path.match_indices('/') {
+            if let Some(other) = seen.get(&path[..end]) {
+                return refuse(other, format!("it is the folder of `{}`", seen[path]));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn set(patterns: &[String]) -> Result<GlobSet, DownloadError> {
@@ -92,7 +139,8 @@ fn check_path(path: &str) -> Result<(), DownloadError> {
     if path.len() <= 900 && path.split('/').all(plain) {
         Ok(())
     } else {
-        Err(DownloadError::UnsafePath(path.chars().take(200).collect()))
+        let reason = "its parts must be plain names below the repository's folder".to_owned();
+        Err(DownloadError::UnsafePath { path: path.chars().take(200).collect(), reason })
     }
 }
 
@@ -100,8 +148,8 @@ fn check_path(path: &str) -> Result<(), DownloadError> {
 mod tests {
     use super::*;
 
-    fn entry(path: &str) -> TreeEntry {
-        TreeEntry {
+    fn entry(path: &str) -> Entry {
+        Entry {
             kind: EntryKind::File,
             path: path.to_owned(),
             size: 10,
@@ -119,6 +167,7 @@ mod tests {
         HubPolicy {
             owners: Default::default(),
             files: vec!["*.json".into(), "*.safetensors".into()],
+            formats: [ContentKind::Json, ContentKind::Safetensors].into(),
             max_total_bytes: 15,
         }
     }
@@ -158,7 +207,50 @@ mod tests {
             "a\n.json",
         ] {
             let refusal = choose(vec![entry(path)], &source(&["*.safetensors"], &[]), &policy());
-            assert!(matches!(refusal, Err(DownloadError::UnsafePath(_))), "{path}");
+            assert!(matches!(refusal, Err(DownloadError::UnsafePath { .. })), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_only_by_case_are_refused() {
+        let two = vec![entry("config.json"), entry("Config.json")];
+        let wide = HubPolicy { max_total_bytes: 100, ..policy() };
+        let refusal = choose(two, &source(&[], &[]), &wide).unwrap_err();
+        assert!(refusal.to_string().contains("`config.json`"), "{refusal}");
+        assert!(matches!(refusal, DownloadError::UnsafePath { .. }));
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_folder_is_refused() {
+        let two = vec![entry("Config.json"), entry("config.json/more.json")];
+        let wide = HubPolicy { max_total_bytes: 100, ..policy() };
+        let refusal = choose(two, &source(&[], &[]), &wide).unwrap_err();
+        assert!(refusal.to_string().contains("folder of `config.json/more.json`"), "{refusal}");
+    }
+
+    #[test]
+    fn what_no_signature_can_cover_is_not_taken() {
+        let all = vec![entry("config.json"), entry(".gitattributes"), entry("model.sig")];
+        let files = choose(all, &source(&[], &[]), &policy()).unwrap();
+        assert_eq!(files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["config.json"]);
+    }
+
+    #[test]
+    fn a_file_that_is_empty_or_of_a_kind_that_is_not_let_in_is_refused() {
+        let wide = HubPolicy { files: vec!["*".into()], ..policy() };
+        let mut empty = entry("config.json");
+        empty.size = 0;
+        for (entry, said) in [
+            (empty, "0 bytes"),
+            (entry("notes.txt"), "text"),
+            (entry("weights.bin"), "nobody here can check"),
+        ] {
+            let refusal = choose(vec![entry], &source(&[], &[]), &wide).unwrap_err();
+            assert!(matches!(refusal, DownloadError::FileNotAllowed(_)), "{refusal}");
+            assert!(
+                refusal.to_string().contains(said) && refusal.to_string().contains("source.deny"),
+                "{refusal}"
+            );
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Settings {
     pub token_secret: String,
     /// The Hub.
     pub hub: String,
+    /// The KMS key that checkpoints' MACs are derived from.
+    pub checkpoint_key: String,
 }
 
 impl Settings {
@@ -26,6 +28,7 @@ impl Settings {
             policy: PolicyPin::read(environment),
             token_secret: environment.text(&var::HUB_TOKEN_SECRET),
             hub: environment.text(&var::HF_ENDPOINT),
+            checkpoint_key: environment.text(&var::CHECKPOINT_KEY),
         }
     }
 }

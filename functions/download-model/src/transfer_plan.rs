@@ -2,7 +2,7 @@
 
 use contract::Sha256Digest;
 use serde::{Deserialize, Serialize};
-use transfer::{Expected, ExpectedDigest};
+use transfer::{Expected, ExpectedDigest, File};
 
 /// A Map over more would near the execution history's 25,000 events.
 const BATCHES_MAX: usize = 40;
@@ -39,6 +39,14 @@ impl PlannedFile {
             PlannedDigest::GitBlob(digest) => ExpectedDigest::GitBlob(digest.clone()),
         };
         Expected { size: self.size, digest }
+    }
+
+    /// Whether a file of this SHA-256 can be it, as far as the promise tells: a git blob's is not a SHA-256.
+    pub fn may_be(&self, sha256: &Sha256Digest) -> bool {
+        match &self.digest {
+            PlannedDigest::Sha256(promised) => promised == sha256,
+            PlannedDigest::GitBlob(_) => true,
+        }
     }
 
     /// The promised digest in hex.
@@ -78,6 +86,24 @@ impl TransferPlan {
         let prefix = format!("models/{}/", Sha256Digest::of(identity));
         let batches = batches(&files.iter().map(|file| file.size).collect::<Vec<_>>());
         Self { repo: repo.to_owned(), commit: commit.to_owned(), prefix, batches, files }
+    }
+
+    /// The files of a batch, as the transfer takes them.
+    pub fn batch(&self, batch: usize) -> Vec<(&PlannedFile, File)> {
+        let indices = self.batches.get(batch).map(Vec::as_slice).unwrap_or_default();
+        let planned = indices.iter().filter_map(|index| Some((*index, self.files.get(*index)?)));
+        planned
+            .map(|(index, file)| {
+                let checkpoint = format!("{index}.json");
+                let (path, key) = (file.path.clone(), self.key(file));
+                (file, File { path, key, checkpoint, expected: file.expected() })
+            })
+            .collect()
+    }
+
+    /// Where the model's signature goes.
+    pub fn signature_key(&self) -> String {
+        format!("{}{}", self.prefix, evidence::SIGNATURE_FILE)
     }
 
     /// Where a file goes.

@@ -2,7 +2,7 @@
 
 use contract::ErrorName;
 use runtime::Refusal;
-use transfer::TransferError;
+use transfer::{FileError, TransferError};
 
 /// A refusal of sealing.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,15 @@ pub enum SealError {
     /// Any function's trouble.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
+}
+
+impl From<FileError<runtime::AwsFailure>> for SealError {
+    fn from(error: FileError<runtime::AwsFailure>) -> Self {
+        match error {
+            FileError::Source(failure) => failure.into(),
+            FileError::Transfer(error) => error.into(),
+        }
+    }
 }
 
 impl From<runtime::AwsFailure> for SealError {
@@ -32,8 +41,15 @@ impl Refusal for SealError {
                 TransferError::UnsafeContent { .. } => ErrorName::UnsafeContent,
                 TransferError::DigestMismatch { .. }
                 | TransferError::SizeMismatch { .. }
+                | TransferError::TooLarge { .. }
                 | TransferError::Occupied { .. } => ErrorName::ManifestIncomplete,
-                TransferError::Source { .. } | TransferError::Store { .. } => ErrorName::ServiceUnavailable,
+                TransferError::CursorInvalid { .. } | TransferError::RunEnded { .. } => {
+                    ErrorName::CursorInvalid
+                }
+                TransferError::Superseded { .. }
+                | TransferError::UploadLost { .. }
+                | TransferError::Interrupted { .. }
+                | TransferError::Store { .. } => ErrorName::ServiceUnavailable,
             },
             Self::Runtime(error) => error.name(),
         }

@@ -3,30 +3,32 @@
 //! SageMaker writes artefacts without a SHA-256 and endpoints re-read their prefix whenever they scale out, so
 //! models point only to what lies here.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
-use bytes::Bytes;
 use contract::{
     Artifact, Gate, Manifest, ManifestFile, RunContext, SealArtifactInput, SealProgress, Sha256Digest,
     Training,
 };
 use evidence::Subject;
-use futures::{Stream, stream};
-use runtime::{Attestor, Environment, Inputs, Invocation, Objects, failed};
+use futures::TryStreamExt as _;
+use runtime::{Attestor, Environment, Inputs, Invocation, LatestVersion, Objects, derive_key};
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
-use transfer::{Expected, ExpectedDigest, Warehouse};
+use transfer::{
+    Expected, ExpectedDigest, File, Hasher, Ledger, MacKey, MidState, Outcome, Passage, Source as _,
+    Warehouse,
+};
 
-use crate::{error::SealError, settings::Settings};
+use crate::{error::SealError, settings::Settings, written::Written};
 
-/// With less time than this left, the next file waits for the next invocation.
-const TIME_TO_RETURN: Duration = Duration::from_secs(60);
+/// Bytes of a file that are hashed before the hash is kept.
+const STRETCH: u64 = 256 << 20;
 
 /// The function.
 pub struct SealArtifact {
     settings: Settings,
     s3: aws_sdk_s3::Client,
+    kms: aws_sdk_kms::Client,
     inputs: Inputs,
     objects: Objects,
     attestor: Attestor,
@@ -39,6 +41,17 @@ pub struct SealArtifact {
 #[serde(deny_unknown_fields)]
 struct Hashed {
     files: BTreeMap<String, HashedFile>,
+    /// The file that is being hashed.
+    begun: Option<BegunFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BegunFile {
+    path: String,
+    version_id: Option<String>,
+    offset: u64,
+    hash: MidState,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +75,13 @@ impl SealArtifact {
             inputs: Inputs::new(s3.clone()),
             objects: Objects::new(s3.clone()),
             attestor: Attestor::read(&mut environment, config),
-            warehouse: Warehouse::new(s3.clone(), settings.work_bucket.clone(), settings.data_key.clone()),
+            warehouse: Warehouse::new(
+                s3.clone(),
+                settings.work_bucket.clone(),
+                settings.data_key.clone(),
+                config.endpoint_url(),
+            ),
+            kms: aws_sdk_kms::Client::new(config),
             settings,
             s3,
         };
@@ -77,10 +96,11 @@ impl SealArtifact {
     ) -> Result<SealProgress, SealError> {
         let SealArtifactInput::SealArtifact { run, training } = input;
         self.settings.policy.check(&run)?;
-        let Some(hashed) = self.hash(&run, &training, &invocation).await? else {
+        let passage = self.passage(&run, &invocation).await?;
+        let Some(hashed) = self.hash(&run, &training, &passage).await? else {
             return Ok(SealProgress { done: false, artifact: None });
         };
-        let Some(manifest) = self.store(&training, &hashed, &invocation).await? else {
+        let Some(manifest) = self.store(&training, &hashed, &passage).await? else {
             return Ok(SealProgress { done: false, artifact: None });
         };
         let artifact = self.sign(&run, &training, manifest).await?;
@@ -92,7 +112,7 @@ impl SealArtifact {
         &self,
         run: &RunContext,
         training: &Training,
-        invocation: &Invocation,
+        passage: &Passage,
     ) -> Result<Option<Hashed>, SealError> {
         let bucket = &self.settings.work_bucket;
         let key = format!("{}transfer/sealing.json", run.run_id.prefix());
@@ -112,24 +132,47 @@ impl SealArtifact {
             if hashed.files.contains_key(path) {
                 continue;
             }
-            if invocation.time_left() < TIME_TO_RETURN {
+            let Some(sha256) = self.hash_file(training, path, version, &mut hashed, &key, passage).await?
+            else {
                 return Ok(None);
-            }
-            let body = self.read(&format!("{}{path}", training.output_prefix), version.id.as_deref()).await?;
-            let mut hash = sha2::Sha256::new();
-            futures::pin_mut!(body);
-            while let Some(bytes) = futures::TryStreamExt::try_next(&mut body)
-                .await
-                .map_err(|reason| transfer::TransferError::Source { path: path.clone(), reason })?
-            {
-                hash.update(&bytes);
-            }
-            let sha256 = Sha256Digest::from_bytes(&hash.finalize().into());
+            };
             let file = HashedFile { version_id: version.id.clone(), size: version.size, sha256 };
             hashed.files.insert(path.clone(), file);
+            hashed.begun = None;
             self.objects.write(bucket, &key, &hashed).await?;
         }
         Ok(Some(hashed))
+    }
+
+    /// Hashes one file, going on where an earlier invocation stopped; `None` when the time is low.
+    async fn hash_file(
+        &self,
+        training: &Training,
+        path: &str,
+        version: &LatestVersion,
+        hashed: &mut Hashed,
+        place: &str,
+        passage: &Passage,
+    ) -> Result<Option<Sha256Digest>, SealError> {
+        let source = self.written(training, path, version.id.clone());
+        let begun = hashed.begun.take().filter(|begun| begun.path == path && begun.version_id == version.id);
+        let resumed = begun.and_then(|begun| Some((begun.offset, Hasher::resume(&begun.hash)?)));
+        let (mut offset, mut hasher) = resumed.unwrap_or((0, Hasher::unpromised()));
+        while offset < version.size {
+            let end = version.size.min(offset + STRETCH);
+            let mut body = source.range(offset..end).await?;
+            while let Some(bytes) = body.try_next().await? {
+                hasher.update(&bytes);
+            }
+            offset = end;
+            if passage.deadline.is_near() {
+                let (path, version_id) = (path.to_owned(), version.id.clone());
+                hashed.begun = Some(BegunFile { path, version_id, offset, hash: hasher.save() });
+                self.objects.write(&self.settings.work_bucket, place, hashed).await?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(hasher.digest()))
     }
 
     /// Stores every file under the content's digest; `None` when the time is low.
@@ -137,9 +180,9 @@ impl SealArtifact {
         &self,
         training: &Training,
         hashed: &Hashed,
-        invocation: &Invocation,
+        passage: &Passage,
     ) -> Result<Option<Manifest>, SealError> {
-        let mut manifest = Manifest { location: String::new(), files: Vec::new() };
+        let mut manifest = Manifest { location: String::new(), files: Vec::new(), signature: None };
         for (path, file) in &hashed.files {
             manifest.files.push(ManifestFile {
                 path: path.clone(),
@@ -149,7 +192,7 @@ impl SealArtifact {
             });
         }
         let prefix = format!("artifacts/{}/", manifest.content_digest());
-        for sealed in &mut manifest.files {
+        for (index, sealed) in manifest.files.iter_mut().enumerate() {
             let key = format!("{prefix}{}", sealed.path);
             let stored = match self.warehouse.find(&key).await? {
                 Some(stored) if stored.sha256 == sealed.sha256 => stored,
@@ -158,15 +201,22 @@ impl SealArtifact {
                     return Err(SealError::ManifestIncomplete(reason));
                 }
                 None => {
-                    if invocation.time_left() < TIME_TO_RETURN {
+                    if passage.deadline.is_near() {
                         return Ok(None);
                     }
-                    let expected =
-                        Expected { size: sealed.size, digest: ExpectedDigest::Sha256(sealed.sha256.clone()) };
-                    let version = hashed.files.get(&sealed.path).and_then(|file| file.version_id.as_deref());
-                    let body =
-                        self.read(&format!("{}{}", training.output_prefix, sealed.path), version).await?;
-                    self.warehouse.store(&key, &sealed.path, &expected, body).await?
+                    let version = hashed.files.get(&sealed.path).and_then(|file| file.version_id.clone());
+                    let digest = ExpectedDigest::Sha256(sealed.sha256.clone());
+                    let file = File {
+                        path: sealed.path.clone(),
+                        key,
+                        checkpoint: format!("artifact-{index}.json"),
+                        expected: Expected { size: sealed.size, digest },
+                    };
+                    let source = self.written(training, &sealed.path, version);
+                    match self.warehouse.store(&file, source, passage).await? {
+                        Outcome::Stored(stored) => stored,
+                        Outcome::Paused { .. } => return Ok(None),
+                    }
                 }
             };
             sealed.version_id = stored.version_id;
@@ -204,23 +254,20 @@ impl SealArtifact {
         Ok(Artifact { prefix, manifest: place, content_sha256, link })
     }
 
-    async fn read(
-        &self,
-        key: &str,
-        version: Option<&str>,
-    ) -> Result<impl Stream<Item = Result<Bytes, String>> + use<>, SealError> {
-        let object = self
-            .s3
-            .get_object()
-            .bucket(&self.settings.work_bucket)
-            .key(key)
-            .set_version_id(version.map(str::to_owned))
-            .send()
-            .await
-            .map_err(failed("s3:GetObject"))?;
-        Ok(stream::try_unfold(object.body, |mut body| async move {
-            let next = body.try_next().await.map_err(|error| error.to_string())?;
-            Ok(next.map(|bytes| (bytes, body)))
-        }))
+    fn written(&self, training: &Training, path: &str, version_id: Option<String>) -> Written {
+        Written {
+            s3: self.s3.clone(),
+            bucket: self.settings.work_bucket.clone(),
+            key: format!("{}{path}", training.output_prefix),
+            version_id,
+        }
+    }
+
+    /// What this invocation's files share.
+    async fn passage(&self, run: &RunContext, invocation: &Invocation) -> Result<Passage, SealError> {
+        let purpose = Ledger::purpose(&run.run_id);
+        let key = MacKey::new(derive_key(&self.kms, &self.settings.checkpoint_key, &purpose).await?);
+        let ledger = Ledger::new(self.s3.clone(), self.settings.work_bucket.clone(), &run.run_id, key);
+        Ok(Passage::new(ledger, invocation.time_left()))
     }
 }

@@ -3,6 +3,7 @@
 mod error;
 mod handler;
 mod settings;
+mod written;
 
 use std::sync::Arc;
 

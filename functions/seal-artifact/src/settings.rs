@@ -9,6 +9,8 @@ pub struct Settings {
     pub work_bucket: String,
     /// Encrypts them.
     pub data_key: String,
+    /// The KMS key that checkpoints' MACs are derived from.
+    pub checkpoint_key: String,
     /// Which policy judges.
     pub policy: PolicyPin,
 }
@@ -19,6 +21,7 @@ impl Settings {
         Self {
             work_bucket: environment.text(&var::WORK_BUCKET),
             data_key: environment.text(&var::DATA_KEY),
+            checkpoint_key: environment.text(&var::CHECKPOINT_KEY),
             policy: PolicyPin::read(environment),
         }
     }

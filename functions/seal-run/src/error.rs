@@ -9,6 +9,9 @@ pub enum SealRunError {
     /// Neither a step, an execution's end, nor a sweep.
     #[error("the event is neither SealRun's step, an execution's end, nor a sweep")]
     OccasionUnknown,
+    /// What a transfer left open could not be ended.
+    #[error(transparent)]
+    Transfer(#[from] transfer::TransferError),
     /// Any function's trouble.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
@@ -24,6 +27,7 @@ impl Refusal for SealRunError {
     fn name(&self) -> ErrorName {
         match self {
             Self::OccasionUnknown => ErrorName::Misconfigured,
+            Self::Transfer(_) => ErrorName::ServiceUnavailable,
             Self::Runtime(error) => error.name(),
         }
     }

@@ -6,6 +6,7 @@ use evidence::{Envelope, Link, Record, RecordFile, RunStatus, Statement};
 use runtime::{Attestor, Coordination, Environment, Objects, failed};
 use serde::Serialize;
 use serde_json::Value;
+use transfer::Uploads;
 
 use crate::{
     cleanup::Cleanup,
@@ -24,6 +25,7 @@ pub struct SealRun {
     attestor: Attestor,
     coordination: Coordination,
     cleanup: Cleanup,
+    uploads: Uploads,
 }
 
 /// What the function answers.
@@ -60,14 +62,16 @@ impl SealRun {
     pub fn new(config: &SdkConfig) -> Result<Self, runtime::Error> {
         let mut environment = Environment::of("seal-run");
         let s3 = aws_sdk_s3::Client::new(config);
+        let settings = Settings::read(&mut environment);
         let function = Self {
-            settings: Settings::read(&mut environment),
             sfn: aws_sdk_sfn::Client::new(config),
             sns: aws_sdk_sns::Client::new(config),
             objects: Objects::new(s3.clone()),
             attestor: Attestor::read(&mut environment, config),
             coordination: Coordination::read(&mut environment, config),
             cleanup: Cleanup::new(config),
+            uploads: Uploads::new(s3.clone(), settings.work_bucket.clone()),
+            settings,
             s3,
         };
         environment.finish(function)
@@ -99,9 +103,10 @@ impl SealRun {
         Ok(SealedRun { run_id: run, record: place })
     }
 
-    /// Stops the jobs, and withdraws what was not deployed. False when SageMaker is still at it; the run then
+    /// Stops the transfers and the jobs, and withdraws what was not deployed. False when SageMaker is still at it; the run then
     /// stays open, and the sweep comes back.
     async fn take_down(&self, run: &RunId) -> Result<bool, SealRunError> {
+        self.uploads.end_run(run).await?;
         self.cleanup.stop_jobs(run).await?;
         let mut settled = true;
         for endpoint in self.coordination.leases_of(run).await? {

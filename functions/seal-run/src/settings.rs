@@ -5,6 +5,8 @@ use runtime::{Environment, var};
 /// The settings.
 #[derive(Debug)]
 pub struct Settings {
+    /// Where transfers are.
+    pub work_bucket: String,
     /// Where to tell.
     pub topic_arn: String,
 }
@@ -12,8 +14,9 @@ pub struct Settings {
 impl Settings {
     /// Reads them; problems are collected in the environment.
     pub fn read(environment: &mut Environment) -> Self {
-        // Read so that a wrong one is found at the start; the run's own files lie below it.
-        environment.text(&var::WORK_BUCKET);
-        Self { topic_arn: environment.text(&var::TOPIC_ARN) }
+        Self {
+            work_bucket: environment.text(&var::WORK_BUCKET),
+            topic_arn: environment.text(&var::TOPIC_ARN),
+        }
     }
 }

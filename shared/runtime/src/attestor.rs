@@ -8,7 +8,7 @@ use aws_sdk_kms::{
 };
 use aws_sdk_s3::primitives::ByteStream;
 use contract::{Gate, LinkRef, ObjectRef, RunId, Sha256Digest};
-use evidence::{Envelope, Link, Statement, Subject, Unsigned, Verdict};
+use evidence::{Envelope, Link, Statement, Subject, Unsigned, Verdict, VerifyingKey};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Environment, Error, failed, objects::Objects, var};
@@ -36,6 +36,36 @@ impl Attestor {
     /// The evidence bucket.
     pub fn bucket(&self) -> &str {
         &self.bucket
+    }
+
+    /// The key's public half, for what it signs outside its links.
+    ///
+    /// # Errors
+    /// [`Error::Aws`]; [`Error::Misconfigured`] when the key is no ECC P-256 key.
+    pub async fn public_key(&self) -> Result<VerifyingKey, Error> {
+        let sent = self.kms.get_public_key().key_id(&self.key_arn).send().await;
+        let key = sent.map_err(failed("kms:GetPublicKey"))?.public_key;
+        key.and_then(|key| evidence::public_key(key.as_ref())).ok_or_else(|| {
+            Error::Misconfigured(format!("{}: it is no ECC_NIST_P256 key", var::SIGNING_KEY.name))
+        })
+    }
+
+    /// Signs a digest: DER-encoded ECDSA.
+    ///
+    /// # Errors
+    /// [`Error::Aws`].
+    pub async fn sign(&self, digest: [u8; 32]) -> Result<Vec<u8>, Error> {
+        let signed = self
+            .kms
+            .sign()
+            .key_id(&self.key_arn)
+            .message(Blob::new(digest))
+            .message_type(MessageType::Digest)
+            .signing_algorithm(SigningAlgorithmSpec::EcdsaSha256)
+            .send()
+            .await
+            .map_err(failed("kms:Sign"))?;
+        Ok(signed.signature.map(Blob::into_inner).unwrap_or_default())
     }
 
     /// Signs that `gate` let the run pass.
@@ -91,19 +121,8 @@ impl Attestor {
             reason: error.to_string(),
         };
         let unsigned = Unsigned::new(statement).map_err(unreadable)?;
-        let signature = self
-            .kms
-            .sign()
-            .key_id(&self.key_arn)
-            .message(Blob::new(unsigned.digest()))
-            .message_type(MessageType::Digest)
-            .signing_algorithm(SigningAlgorithmSpec::EcdsaSha256)
-            .send()
-            .await
-            .map_err(failed("kms:Sign"))?
-            .signature
-            .unwrap_or_else(|| Blob::new(Vec::new()));
-        let bytes = unsigned.sign(&self.key_arn, signature.as_ref());
+        let signature = self.sign(unsigned.digest()).await?;
+        let bytes = unsigned.sign(&self.key_arn, &signature);
         let sha256 = Sha256Digest::of(&bytes);
         let sent = self
             .s3

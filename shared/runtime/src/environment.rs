@@ -76,6 +76,7 @@ variables! {
     SWEEP_SECONDS = "LOCKSTEP_SWEEP_SECONDS", &["admit-run"], "Seconds between sweeps; heartbeats last three.";
     ENDPOINTS = "LOCKSTEP_ENDPOINTS", &["admit-run", "deploy-endpoint"], "Declared endpoints and their alarms, JSON.";
     HUB_TOKEN_SECRET = "LOCKSTEP_HUB_TOKEN_SECRET", &["download-model"], "ARN of the secret with the Hub's token.";
+    CHECKPOINT_KEY = "LOCKSTEP_CHECKPOINT_KEY", &["download-model", "seal-artifact"], "ARN of the HMAC key behind transfer checkpoints.";
     HF_ENDPOINT = "HF_ENDPOINT", &["download-model"], "The Hub's address.";
     JOB_ROLE_ARN = "LOCKSTEP_JOB_ROLE_ARN", &["launch-training", "evaluate-model"], "Execution role of jobs.";
     SUBNET_IDS = "LOCKSTEP_SUBNET_IDS", NETWORKED, "Private subnets, comma separated.";

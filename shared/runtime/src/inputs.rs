@@ -82,7 +82,7 @@ impl Inputs {
             Ok(Some(Change { place: format!("s3://{bucket}/{prefix}{path}"), reason: reason.to_owned() }))
         };
         let mut latest = self.latest_versions(bucket, prefix).await?;
-        for file in &sealed.files {
+        for file in sealed.files.iter().chain(&sealed.signature) {
             match latest.remove(&file.path) {
                 Some(version) if version.id == file.version_id => {}
                 Some(_) => return changed(&file.path, "it was replaced after it was sealed"),

@@ -104,13 +104,21 @@ impl Objects {
     pub async fn write<T: Serialize>(&self, bucket: &str, key: &str, value: &T) -> Result<ObjectRef, Error> {
         let bytes = serde_json::to_vec(value)
             .map_err(|error| Error::Unreadable { place: key.to_owned(), reason: error.to_string() })?;
-        let sha256 = Sha256Digest::of(&bytes);
+        self.write_bytes(bucket, key, &bytes).await
+    }
+
+    /// Writes JSON that is encoded already.
+    ///
+    /// # Errors
+    /// [`Error::Aws`].
+    pub async fn write_bytes(&self, bucket: &str, key: &str, bytes: &[u8]) -> Result<ObjectRef, Error> {
+        let sha256 = Sha256Digest::of(bytes);
         self.client
             .put_object()
             .bucket(bucket)
             .key(key)
             .content_type("application/json")
-            .body(ByteStream::from(bytes))
+            .body(ByteStream::from(bytes.to_vec()))
             .send()
             .await
             .map_err(failed("s3:PutObject"))?;
