@@ -20,6 +20,7 @@ module "pipeline" {
   extra_environment        = var.extra_environment
   hf_endpoint              = var.hf_endpoint
   repository_name          = "${var.name}/model-container"
+  transfer_memory_mb       = var.transfer_memory_mb
   sweep_seconds            = var.sweep_seconds
   subnet_ids               = var.subnet_ids
   security_group_ids       = var.security_group_ids

@@ -45,6 +45,12 @@ variable "hf_endpoint" {
   default     = "https://huggingface.co"
 }
 
+variable "transfer_memory_mb" {
+  description = "Memory of the functions that transfer files. They need 80 MB; the rest is for the processor that comes with it, a whole one at 1,769 MB."
+  type        = number
+  default     = 2048
+}
+
 variable "sweep_seconds" {
   description = "Seconds between two sweeps. The rule fires at most once a minute; a shorter time tells the functions how soon their heartbeat may be expected."
   type        = number
@@ -114,7 +120,7 @@ variable "evidence_retention_days" {
 }
 
 variable "abort_uploads_after_days" {
-  description = "Days after which an upload that was never finished is dropped; null for never. The provider takes most of a minute to see it settle."
+  description = "Days after which an upload that was never finished, and a former checkpoint, is dropped; null for never. Longer than a transfer may take: one that is under way would start over. The provider takes most of a minute to see it settle."
   type        = number
   default     = null
 }

@@ -60,7 +60,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
   bucket = aws_s3_bucket.this[each.key].id
 
-  # A download that was verified and found wrong is aborted by its function; this catches one that died first.
+  # What was found wrong is aborted by the function that fetched it, and what a run left open when that is sealed;
+  # this catches what neither came to.
   rule {
     id     = "abort-incomplete-uploads"
     status = "Enabled"
@@ -69,6 +70,25 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
     abort_incomplete_multipart_upload {
       days_after_initiation = var.abort_uploads_after_days
+    }
+  }
+
+  # A checkpoint replaces the one before it after each part, and a filter cannot say `runs/*/transfer/`. Nothing
+  # reads a former version of anything else in there either: what a job wrote is read by its latest.
+  dynamic "rule" {
+    for_each = each.key == "work" ? ["runs/"] : []
+
+    content {
+      id     = "forget-former-checkpoints"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = var.abort_uploads_after_days
+      }
     }
   }
 }

@@ -14,10 +14,11 @@ locals {
     }
     download-model = {
       timeout   = 900
-      memory_mb = 2048
+      memory_mb = var.transfer_memory_mb
       environment = [
         "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_POLICY_VERSION_ID", "LOCKSTEP_POLICY_SHA256",
-        "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY", "LOCKSTEP_HUB_TOKEN_SECRET", "HF_ENDPOINT",
+        "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY", "LOCKSTEP_CHECKPOINT_KEY", "LOCKSTEP_HUB_TOKEN_SECRET",
+        "HF_ENDPOINT",
       ]
     }
     scan-gate = {
@@ -39,10 +40,10 @@ locals {
     }
     seal-artifact = {
       timeout   = 900
-      memory_mb = 2048
+      memory_mb = var.transfer_memory_mb
       environment = [
         "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_POLICY_VERSION_ID", "LOCKSTEP_POLICY_SHA256",
-        "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY",
+        "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY", "LOCKSTEP_CHECKPOINT_KEY",
       ]
     }
     evaluate-model = {
@@ -95,6 +96,7 @@ locals {
     LOCKSTEP_POLICY_VERSION_ID  = aws_s3_object.policy.version_id
     LOCKSTEP_POLICY_SHA256      = filesha256(var.policy_path)
     LOCKSTEP_DATA_KEY           = aws_kms_key.data.arn
+    LOCKSTEP_CHECKPOINT_KEY     = aws_kms_key.checkpoint.arn
     LOCKSTEP_SWEEP_SECONDS      = tostring(var.sweep_seconds)
     LOCKSTEP_ENDPOINTS          = jsonencode({ for name in keys(var.endpoints) : name => { alarms = local.alarm_names[name] } })
     LOCKSTEP_HUB_TOKEN_SECRET   = aws_secretsmanager_secret.hub_token.arn

@@ -1,6 +1,9 @@
 locals {
   # The functions that sign what they decided, or, for seal-run, what happened.
   attesting = toset([for verb, function in local.functions : verb if contains(function.environment, "LOCKSTEP_SIGNING_KEY")])
+
+  # The functions that take up a transfer where another invocation of theirs left it.
+  resuming = toset([for verb, function in local.functions : verb if contains(function.environment, "LOCKSTEP_CHECKPOINT_KEY")])
 }
 
 # Encrypts everything at rest: buckets, table, topic, secret, logs, volumes, the functions' environment.
@@ -102,6 +105,59 @@ resource "aws_kms_alias" "signing" {
   target_key_id = aws_kms_key.signing[each.key].key_id
 }
 
+# What a transfer is told by its own checkpoint decides which bytes are taken for hashed already. An invocation
+# derives its key for them with this one, so whoever can write to the bucket can still not write a checkpoint.
+# KMS does not rotate HMAC keys. Another key would refuse the checkpoints of transfers under way, and nothing else.
+resource "aws_kms_key" "checkpoint" {
+  description              = "Authenticates the checkpoints of ${var.name}'s transfers"
+  key_usage                = "GENERATE_VERIFY_MAC"
+  customer_master_key_spec = "HMAC_256"
+  deletion_window_in_days  = 30
+}
+
+resource "aws_kms_key_policy" "checkpoint" {
+  key_id = aws_kms_key.checkpoint.key_id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "AdministerWithoutUsing"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+        Action = [
+          "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:EnableKey",
+          "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListResourceTags", "kms:PutKeyPolicy",
+          "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
+        ]
+        Resource = "*"
+      },
+      {
+        # Together with the role's own policy: neither is enough alone.
+        Sid       = "DeriveAsTheTransferringFunctions"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+        Action    = "kms:GenerateMac"
+        Resource  = "*"
+        Condition = { ArnLike = { "aws:PrincipalArn" = local.resuming_principals } }
+      },
+      {
+        Sid       = "DeriveAsNobodyElse"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = ["kms:GenerateMac", "kms:CreateGrant"]
+        Resource  = "*"
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = local.resuming_principals } }
+      },
+    ]
+  })
+}
+
+resource "aws_kms_alias" "checkpoint" {
+  name          = "alias/${var.name}-checkpoint"
+  target_key_id = aws_kms_key.checkpoint.key_id
+}
+
 data "aws_kms_public_key" "signing" {
   for_each = local.attesting
 
@@ -109,6 +165,8 @@ data "aws_kms_public_key" "signing" {
 }
 
 locals {
+  resuming_principals = flatten([for verb in sort(local.resuming) : local.role_principals[verb]])
+
   # Which key may sign for whom. It goes into deploy-endpoint's environment and never beside the evidence:
   # whoever can write evidence must not be able to say who signed it.
   trust_root = { for verb in local.attesting : verb => data.aws_kms_public_key.signing[verb].public_key }

@@ -58,12 +58,22 @@ locals {
     Action   = "s3:ListBucket"
     Resource = local.work
   }
+  # An upload whose creation was not answered is known by its object's key alone. No prefix can be demanded of this
+  # listing: S3 knows `s3:prefix` for listings of objects and of versions only.
+  list_work_uploads = {
+    Sid      = "FindUploadsLeftOpen"
+    Effect   = "Allow"
+    Action   = "s3:ListBucketMultipartUploads"
+    Resource = local.work
+  }
   list_work_versions = {
     Sid      = "TellAbsentFromForbiddenByVersion"
     Effect   = "Allow"
     Action   = ["s3:ListBucket", "s3:ListBucketVersions"]
     Resource = local.work
   }
+
+  checkpoints = "${local.work}/runs/*/transfer/*"
 
   training_data   = [for prefix in local.policy.data.training_prefixes : "${local.work}/${prefix}*"]
   evaluation_data = [for prefix in local.policy.data.evaluation_prefixes : "${local.work}/${prefix}*"]
@@ -132,6 +142,25 @@ locals {
             Effect   = "Allow"
             Action   = "kms:Sign"
             Resource = [for attesting, key in aws_kms_key.signing : key.arn if attesting == verb]
+          }
+        },
+        {
+          when = contains(local.resuming, verb)
+          grant = {
+            Sid      = "DeriveTheCheckpointKey"
+            Effect   = "Allow"
+            Action   = "kms:GenerateMac"
+            Resource = aws_kms_key.checkpoint.arn
+          }
+        },
+        {
+          when = contains(local.resuming, verb)
+          grant = {
+            # Reading, too: S3 asks for both where a write is conditional on what is there.
+            Sid      = "KeepItsPlaceBetweenCalls"
+            Effect   = "Allow"
+            Action   = ["s3:GetObject", "s3:PutObject"]
+            Resource = local.checkpoints
           }
         },
         {
@@ -220,18 +249,20 @@ locals {
 
     download-model = [
       {
+        # To see whether the signature that an earlier run left beside the weights is its own.
+        Sid      = "ReadItsOwnPublicKey"
+        Effect   = "Allow"
+        Action   = "kms:GetPublicKey"
+        Resource = aws_kms_key.signing["download-model"].arn
+      },
+      {
         Sid      = "WriteModels"
         Effect   = "Allow"
         Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
         Resource = "${local.work}/models/*"
       },
-      {
-        Sid      = "KeepItsPlaceBetweenCalls"
-        Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:PutObject"]
-        Resource = "${local.work}/runs/*/transfer/*"
-      },
       local.list_work,
+      local.list_work_uploads,
       {
         Sid      = "ReadTheHubToken"
         Effect   = "Allow"
@@ -287,13 +318,8 @@ locals {
         Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
         Resource = "${local.work}/artifacts/*"
       },
-      {
-        Sid      = "KeepItsPlaceBetweenCalls"
-        Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:PutObject"]
-        Resource = "${local.work}/runs/*/transfer/*"
-      },
       local.list_work_versions,
+      local.list_work_uploads,
     ]
 
     evaluate-model = [
@@ -455,6 +481,21 @@ locals {
         Action   = ["sagemaker:StopProcessingJob", "sagemaker:StopTrainingJob"]
         Resource = local.job_arns
       },
+      {
+        # A function may outlive its run: over its checkpoint lies a tombstone then, and its next write fails.
+        Sid      = "EndTransfersOfEndedRuns"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = local.checkpoints
+      },
+      {
+        Sid      = "AbortTheirUploads"
+        Effect   = "Allow"
+        Action   = "s3:AbortMultipartUpload"
+        Resource = [for prefix in sort(keys(local.write_once)) : "${local.work}/${prefix}/*"]
+      },
+      local.list_work,
+      local.list_work_uploads,
       {
         Sid    = "WithdrawWhatWasNotDeployed"
         Effect = "Allow"

@@ -25,6 +25,20 @@ variable "architecture" {
   }
 }
 
+variable "transfer_memory_mb" {
+  description = "Memory of the functions that transfer files."
+  type        = number
+
+  # They need 80 MB, whatever a file's size. Lambda deals out processors by memory, one at 1,769 MB: this is a whole
+  # one for hashing and TLS, which are done on one, and a little for what goes on beside them.
+  default = 2048
+
+  validation {
+    condition     = var.transfer_memory_mb >= 256 && var.transfer_memory_mb <= 10240 && floor(var.transfer_memory_mb) == var.transfer_memory_mb
+    error_message = "`transfer_memory_mb` must be a whole number from 256 to 10240, Lambda's most."
+  }
+}
+
 variable "definition_path" {
   description = "The state machine's definition, with placeholders for function ARNs."
   type        = string
@@ -170,9 +184,14 @@ variable "evidence_retention_days" {
 }
 
 variable "abort_uploads_after_days" {
-  description = "Days after which an upload that was never finished is dropped; null for never. The provider takes most of a minute to see it settle."
+  description = "Days after which an upload that was never finished, and a former checkpoint, is dropped; null for never. Longer than a transfer may take: one that is under way would start over. The provider takes most of a minute to see it settle."
   type        = number
-  default     = 1
+  default     = 7
+
+  validation {
+    condition     = var.abort_uploads_after_days == null ? true : var.abort_uploads_after_days >= 1 && floor(var.abort_uploads_after_days) == var.abort_uploads_after_days
+    error_message = "`abort_uploads_after_days` must be a whole number of days, or null."
+  }
 }
 
 variable "log_retention_days" {

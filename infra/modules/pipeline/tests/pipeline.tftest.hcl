@@ -48,6 +48,12 @@ mock_provider "aws" {
   }
 }
 
+# Another ARN than every other key's, so that a grant on the wrong one shows.
+override_resource {
+  target = aws_kms_key.checkpoint
+  values = { arn = "arn:aws:kms:us-east-1:123456789012:key/22222222-2222-4222-8222-222222222222" }
+}
+
 variables {
   zips_dir                = "./tests/zips"
   definition_path         = "../../../statemachine/pipeline.asl.json"
@@ -99,8 +105,21 @@ run "encrypts_and_keeps" {
     error_message = "Evidence must be locked."
   }
   assert {
-    condition     = alltrue([for config in aws_s3_bucket_lifecycle_configuration.this : one(one(config.rule).abort_incomplete_multipart_upload).days_after_initiation == 1])
-    error_message = "Uploads that were never finished must be dropped after a day."
+    condition = length(aws_s3_bucket_lifecycle_configuration.this) == 3 && alltrue([
+      for config in aws_s3_bucket_lifecycle_configuration.this : anytrue([
+        for rule in config.rule :
+        rule.id == "abort-incomplete-uploads" && rule.status == "Enabled" && try(rule.abort_incomplete_multipart_upload[0].days_after_initiation, 0) == 7
+      ])
+    ])
+    error_message = "In every bucket, without being asked for, uploads that were never finished must be dropped after a week."
+  }
+  assert {
+    condition = toset(flatten([
+      for purpose, config in aws_s3_bucket_lifecycle_configuration.this : [
+        for rule in config.rule : "${purpose} ${rule.filter[0].prefix}" if length(rule.noncurrent_version_expiration) > 0 || length(rule.expiration) > 0
+      ]
+    ])) == toset(["work runs/"])
+    error_message = "Nothing may expire but the former versions of what runs keep in the work bucket."
   }
   assert {
     condition     = one(aws_dynamodb_table.coordination.server_side_encryption).enabled && one(aws_dynamodb_table.coordination.point_in_time_recovery).enabled && one(aws_dynamodb_table.coordination.ttl).enabled
@@ -150,6 +169,109 @@ run "signs_with_one_key_a_function" {
   assert {
     condition     = toset([for verb, function in aws_lambda_function.this : verb if contains(keys(one(function.environment).variables), "LOCKSTEP_TRUST_ROOT")]) == toset(["deploy-endpoint"])
     error_message = "Only the verifier may be told the trust root."
+  }
+}
+
+run "authenticates_checkpoints_with_a_key_of_their_own" {
+  assert {
+    condition     = aws_kms_key.checkpoint.customer_master_key_spec == "HMAC_256" && aws_kms_key.checkpoint.key_usage == "GENERATE_VERIFY_MAC"
+    error_message = "The checkpoint key must be an HMAC key, and do nothing else."
+  }
+  assert {
+    condition = toset(flatten([
+      for verb, policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : [
+          for resource in flatten([statement.Resource]) : "${verb} on ${resource}"
+        ] if contains(flatten([statement.Action]), "kms:GenerateMac")
+      ]
+      ])) == toset([
+      "download-model on ${aws_kms_key.checkpoint.arn}",
+      "seal-artifact on ${aws_kms_key.checkpoint.arn}",
+    ])
+    error_message = "Only the two functions that transfer files may derive the checkpoints' key, and with that key alone."
+  }
+  assert {
+    # Nobody needs VerifyMac: what was derived is compared where it was derived.
+    condition = alltrue([
+      for statement in jsondecode(aws_kms_key_policy.checkpoint.policy).Statement :
+      statement.Effect == "Deny" || alltrue([
+        for action in flatten([statement.Action]) : !contains(["kms:*", "kms:GenerateMac", "kms:VerifyMac", "kms:CreateGrant"], action)
+        ]) || (statement.Action == "kms:GenerateMac" && toset(try(statement.Condition.ArnLike["aws:PrincipalArn"], [])) == toset([
+          "arn:aws:iam::123456789012:role/lockstep-download-model", "arn:aws:sts::123456789012:assumed-role/lockstep-download-model/*",
+          "arn:aws:iam::123456789012:role/lockstep-seal-artifact", "arn:aws:sts::123456789012:assumed-role/lockstep-seal-artifact/*",
+      ]))
+    ])
+    error_message = "The checkpoint key's own policy must let the two functions' roles derive with it, and nobody else."
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_kms_key_policy.checkpoint.policy).Statement :
+      statement.Effect == "Deny" && statement.Principal == "*" && contains(flatten([statement.Action]), "kms:GenerateMac")
+    ])
+    error_message = "The checkpoint key's own policy must deny everybody else, whatever is granted elsewhere."
+  }
+  assert {
+    condition = toset([
+      for verb, function in aws_lambda_function.this : verb if try(one(function.environment).variables["LOCKSTEP_CHECKPOINT_KEY"], "") == aws_kms_key.checkpoint.arn
+    ]) == toset(["download-model", "seal-artifact"])
+    error_message = "The two functions that transfer files must be told the checkpoint key."
+  }
+}
+
+run "ends_transfers_without_writing_what_they_would_have" {
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.function["seal-run"].policy).Statement : [
+        for pair in setproduct(flatten([statement.Action]), flatten([statement.Resource])) : join(" ", pair) if startswith(pair[1], "arn:aws:s3:::lockstep-work-")
+      ]
+      ])) == toset([
+      "s3:AbortMultipartUpload arn:aws:s3:::lockstep-work-123456789012/artifacts/*",
+      "s3:AbortMultipartUpload arn:aws:s3:::lockstep-work-123456789012/models/*",
+      "s3:GetObject arn:aws:s3:::lockstep-work-123456789012/runs/*/transfer/*",
+      "s3:ListBucket arn:aws:s3:::lockstep-work-123456789012",
+      "s3:ListBucketMultipartUploads arn:aws:s3:::lockstep-work-123456789012",
+      "s3:PutObject arn:aws:s3:::lockstep-work-123456789012/runs/*/transfer/*",
+    ])
+    error_message = "seal-run must be able to end transfers and abort their uploads, and to do nothing else in the work bucket."
+  }
+  assert {
+    condition = toset(flatten([
+      for verb, policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : [
+          for resource in flatten([statement.Resource]) : "${verb} ${resource}"
+          if startswith(resource, "arn:aws:s3:::lockstep-work-123456789012/models/") || startswith(resource, "arn:aws:s3:::lockstep-work-123456789012/artifacts/")
+        ] if contains(flatten([statement.Action]), "s3:PutObject")
+      ]
+      ])) == toset([
+      "download-model arn:aws:s3:::lockstep-work-123456789012/models/*",
+      "seal-artifact arn:aws:s3:::lockstep-work-123456789012/artifacts/*",
+    ])
+    error_message = "Models may be written by download-model only, and artifacts by seal-artifact only."
+  }
+  assert {
+    condition = toset(flatten([
+      for verb, policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : verb if contains(flatten([statement.Action]), "s3:ListBucketMultipartUploads")
+      ]
+    ])) == toset(["download-model", "seal-artifact", "seal-run"])
+    error_message = "Only who ends uploads may list those that are open."
+  }
+  assert {
+    # A denial of abort would leave an aborted run's parts; of parts without the header, no upload could be made.
+    condition = alltrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
+      statement.Effect == "Deny" && !contains(flatten([statement.Action]), "s3:AbortMultipartUpload") && (
+        !can(statement.Condition.Null["s3:if-none-match"]) || try(statement.Condition.Bool["s3:ObjectCreationOperation"], "") == "true"
+      )
+    ])
+    error_message = "The work bucket must leave uploads their parts, which cannot carry `If-None-Match`, and their end."
+  }
+}
+
+run "transfers_with_a_whole_processor" {
+  assert {
+    condition     = alltrue([for verb in ["download-model", "seal-artifact"] : aws_lambda_function.this[verb].memory_size >= 1769])
+    error_message = "Lambda gives a whole processor from 1,769 MB on; hashing needs one."
   }
 }
 
@@ -326,6 +448,27 @@ run "sweeps_once_a_minute_at_most" {
     condition     = aws_cloudwatch_event_rule.this["sweep"].schedule_expression == "rate(1 minute)" && one(aws_lambda_function.this["admit-run"].environment).variables["LOCKSTEP_SWEEP_SECONDS"] == "5"
     error_message = "EventBridge fires once a minute at most, and one minute is written in the singular."
   }
+}
+
+run "keeps_unfinished_uploads_if_told_to" {
+  variables {
+    abort_uploads_after_days = null
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_lifecycle_configuration.this) == 0
+    error_message = "Without a number of days, nothing may be dropped."
+  }
+}
+
+run "refuses_to_drop_uploads_at_once" {
+  command = plan
+
+  variables {
+    abort_uploads_after_days = 0
+  }
+
+  expect_failures = [var.abort_uploads_after_days]
 }
 
 run "refuses_another_endpoint_than_the_policys" {
