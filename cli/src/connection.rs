@@ -18,6 +18,17 @@ pub(crate) struct Target {
     pub local: bool,
 }
 
+impl Target {
+    /// A client of S3. An endpoint that is no AWS region's has no host for each bucket: there, buckets are
+    /// addressed by path.
+    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.config)
+            .force_path_style(self.config.endpoint_url().is_some())
+            .build();
+        aws_sdk_s3::Client::from_conf(config)
+    }
+}
+
 /// Chooses the account.
 ///
 /// # Errors

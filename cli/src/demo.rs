@@ -195,11 +195,10 @@ impl<'a> Demo<'a> {
             trigger::execution(&self.sfn, &self.outputs.state_machine_arn, bucket, &key).await?;
         self.screen.aside(&format!("  started {execution_arn}"));
 
-        let mut follower = Follower::new(self.sfn.clone(), &execution_arn);
+        let mut follower = Follower::new(self.sfn.clone(), &execution_arn).with_transfer(self.s3.clone());
         let mut is_decided = false;
         loop {
-            let timeline = follower.ask().await?;
-            follower.show(&timeline, self.screen);
+            let timeline = follower.look(self.screen).await?;
             if timeline.end.is_some() {
                 let id = timeline.run_id.clone().and_then(|id| RunId::try_from(id).ok());
                 let id = id.unwrap_or_else(|| RunId::of_execution(&execution_arn));

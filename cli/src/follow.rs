@@ -2,15 +2,18 @@
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::HistoryEvent;
+use contract::TransferTotal;
 
 use crate::error::Error;
 use crate::history::{self, End, Event, State, Status, Timeline, What};
 use crate::screen::Screen;
+use crate::transfer_progress::{self, TransferReader};
 
 /// An execution that is followed.
 pub(crate) struct Follower {
     client: Client,
     execution_arn: String,
+    transfer: Option<TransferReader>,
     /// The statuses that were shown, by name, with the number of entries.
     shown: Vec<(String, Status, usize)>,
 }
@@ -18,7 +21,26 @@ pub(crate) struct Follower {
 impl Follower {
     /// Follows an execution.
     pub(crate) fn new(client: Client, execution_arn: &str) -> Self {
-        Self { client, execution_arn: execution_arn.to_owned(), shown: Vec::new() }
+        Self { client, execution_arn: execution_arn.to_owned(), transfer: None, shown: Vec::new() }
+    }
+
+    /// Shows how far the files are, too, while they are fetched.
+    pub(crate) fn with_transfer(self, s3: aws_sdk_s3::Client) -> Self {
+        Self { transfer: Some(TransferReader::new(s3)), ..self }
+    }
+
+    /// Asks how the execution stands, and shows it.
+    ///
+    /// # Errors
+    /// [`Error::Aws`].
+    pub(crate) async fn look(&mut self, screen: &Screen) -> Result<Timeline, Error> {
+        let timeline = self.ask().await?;
+        let total = match &mut self.transfer {
+            Some(transfer) => transfer.ask(&timeline, screen).await,
+            None => None,
+        };
+        self.show(&timeline, total.as_ref(), screen);
+        Ok(timeline)
     }
 
     /// Asks how the execution stands.
@@ -53,7 +75,7 @@ impl Follower {
     }
 
     /// Shows what has ended since the last time, and what is running now.
-    pub(crate) fn show(&mut self, timeline: &Timeline, screen: &Screen) {
+    fn show(&mut self, timeline: &Timeline, transfer: Option<&TransferTotal>, screen: &Screen) {
         let mut ended: Vec<&State> = Vec::new();
         for state in &timeline.states {
             let now = (state.name.clone(), state.status, state.entries);
@@ -75,6 +97,9 @@ impl Follower {
         let running = timeline.running();
         if timeline.end.is_some() || running.is_empty() {
             screen.idle();
+        } else if let Some(total) = transfer {
+            let said = transfer_progress::describe(total);
+            screen.progress(total.stored_bytes, total.bytes, &said, &running.join(", "));
         } else {
             screen.doing(&running.join(", "));
         }

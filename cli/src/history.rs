@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use contract::ResolvedModel;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 /// What an event of a history says, as far as states are concerned.
@@ -118,6 +120,8 @@ pub(crate) struct Timeline {
     pub transitions: usize,
     /// The run, once admission named it.
     pub run_id: Option<String>,
+    /// What is fetched, once ResolveModel said so.
+    pub resolved: Option<ResolvedModel>,
     /// How it ended, if it has.
     pub end: Option<End>,
 }
@@ -176,6 +180,7 @@ struct Reader {
     owners: BTreeMap<i64, Option<usize>>,
     transitions: usize,
     run_id: Option<String>,
+    resolved: Option<ResolvedModel>,
     end: Option<End>,
 }
 
@@ -222,7 +227,7 @@ impl Reader {
             None => self.instances.iter().position(|i| i.left.is_none() && holds_states(&i.kind)),
         };
         let input = serde_json::from_str(input).unwrap_or(Value::Null);
-        self.note_run(&input);
+        self.note(&input);
         self.instances.push(Instance {
             name: name.to_owned(),
             kind: kind.to_owned(),
@@ -243,7 +248,7 @@ impl Reader {
     fn exit(&mut self, event: &Event, before: Option<usize>, name: &str, output: &str) -> Option<usize> {
         let index = self.entry_of(before, name)?;
         let output = serde_json::from_str(output).unwrap_or(Value::Null);
-        self.note_run(&output);
+        self.note(&output);
         let instance = &mut self.instances[index];
         let caught = if instance.had_error { None } else { output.get("error") };
         instance.left = Some(event.at);
@@ -318,11 +323,15 @@ impl Reader {
         instance.status = if instance.error.is_some() { Status::Failed } else { status };
     }
 
-    fn note_run(&mut self, data: &Value) {
+    /// Keeps what a state's data says of the run.
+    fn note(&mut self, data: &Value) {
         if self.run_id.is_none() {
             let places = ["/run/run_id", "/run_id", "/sealed/run_id"];
             let id = places.iter().find_map(|place| data.pointer(place));
             self.run_id = id.and_then(Value::as_str).map(str::to_owned);
+        }
+        if self.resolved.is_none() {
+            self.resolved = data.get("resolved").and_then(|data| ResolvedModel::deserialize(data).ok());
         }
     }
 
@@ -348,6 +357,7 @@ impl Reader {
             states: merge(&self.instances, last),
             transitions: self.transitions,
             run_id: self.run_id,
+            resolved: self.resolved,
             end: self.end,
         }
     }
@@ -504,6 +514,18 @@ mod tests {
             ]
         );
         assert_eq!(timeline.end.unwrap().status, "FAILED");
+    }
+
+    #[test]
+    fn what_is_fetched_is_known_once_it_is_resolved() {
+        let output = r#"{"run":{},"resolved":{"commit":"c","transfer":{"bucket":"work","key":"k","sha256":
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},"batches":[0,1],"files":3,
+            "bytes":94371840}}"#;
+        let resolve = (1, 0, 0.0, entered("Task", "ResolveModel", r#"{"run":{}}"#));
+        assert_eq!(history(vec![resolve.clone()]).resolved, None);
+        let resolved = history(vec![resolve, (2, 1, 1.0, exited("ResolveModel", output))]).resolved.unwrap();
+        assert_eq!((resolved.files, resolved.bytes), (3, 94_371_840));
+        assert_eq!(resolved.transfer.bucket, "work");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod screen;
 mod staging;
 mod summary;
 mod table;
+mod transfer_progress;
 mod trigger;
 mod watch;
 mod ways;

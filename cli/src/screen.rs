@@ -1,6 +1,7 @@
 //! What the user sees while it happens: phases and states, one line each, with their seconds.
 
-use std::sync::{Mutex, PoisonError};
+use std::io::IsTerminal as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -14,11 +15,20 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
+/// The moving line while something is waited for, and while it is known how far that is.
+const WAITING: &str = "  {spinner} {wide_msg}";
+const ADVANCING: &str = "  {spinner} {bar:16} {wide_msg}";
+
+/// How often progress is said where the moving line is not all that there is.
+const SAID_EVERY: Duration = Duration::from_secs(10);
+
 /// The terminal, or whatever stands in its place. `anstream` leaves colours out where there is no terminal or
 /// NO_COLOR is set; the moving line is drawn on a terminal only.
 pub(crate) struct Screen {
     spinner: ProgressBar,
     phase: Mutex<Option<Phase>>,
+    /// While there is a bar: when progress was last said, or the bar begun.
+    bar: Mutex<Option<Instant>>,
 }
 
 struct Phase {
@@ -29,11 +39,10 @@ struct Phase {
 impl Screen {
     /// A screen with nothing on it.
     pub(crate) fn new() -> Self {
-        let spinner = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("  {spinner} {wide_msg}") {
-            spinner.set_style(style);
-        }
-        Self { spinner, phase: Mutex::new(None) }
+        let screen =
+            Self { spinner: ProgressBar::new_spinner(), phase: Mutex::new(None), bar: Mutex::new(None) };
+        screen.draw_as(WAITING);
+        screen
     }
 
     /// A line of its own.
@@ -53,12 +62,33 @@ impl Screen {
 
     /// What is being waited for, on a terminal.
     pub(crate) fn doing(&self, text: &str) {
+        self.remove_bar();
         self.spinner.enable_steady_tick(Duration::from_millis(120));
         self.spinner.set_message(text.to_owned());
     }
 
+    /// How far it is what is being waited for: a bar on a terminal. Where the output goes elsewhere too, a line
+    /// from time to time, the first after a while, since what is short needs none.
+    pub(crate) fn progress(&self, done: u64, of: u64, said: &str, doing: &str) {
+        self.spinner.set_length(of);
+        self.spinner.set_position(done);
+        self.spinner.set_message(format!("{said} · {doing}"));
+        let mut bar = locked(&self.bar);
+        let since = *bar.get_or_insert_with(|| {
+            self.draw_as(ADVANCING);
+            Instant::now()
+        });
+        self.spinner.enable_steady_tick(Duration::from_millis(120));
+        let is_seen = !self.spinner.is_hidden() && std::io::stdout().is_terminal();
+        if !is_seen && since.elapsed() >= SAID_EVERY {
+            *bar = Some(Instant::now());
+            self.say(&format!("  {said}"));
+        }
+    }
+
     /// Nothing is being waited for.
     pub(crate) fn idle(&self) {
+        self.remove_bar();
         self.spinner.disable_steady_tick();
         self.spinner.set_message("");
         // Clears the line; the bar draws again as soon as it ticks.
@@ -114,9 +144,25 @@ impl Screen {
         self.say(&line(style, mark, state.depth, &state.name, state.seconds, note.trim()));
     }
 
-    fn phase(&self) -> std::sync::MutexGuard<'_, Option<Phase>> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    fn remove_bar(&self) {
+        if locked(&self.bar).take().is_some() {
+            self.draw_as(WAITING);
+        }
     }
+
+    fn draw_as(&self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.spinner.set_style(style);
+        }
+    }
+
+    fn phase(&self) -> MutexGuard<'_, Option<Phase>> {
+        locked(&self.phase)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl local::Progress for Screen {

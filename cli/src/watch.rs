@@ -46,10 +46,9 @@ pub(crate) async fn watch(
         }
     };
     screen.aside(&arn);
-    let mut follower = Follower::new(client, &arn);
+    let mut follower = Follower::new(client, &arn).with_transfer(account.s3());
     loop {
-        let timeline = follower.ask().await?;
-        follower.show(&timeline, screen);
+        let timeline = follower.look(screen).await?;
         if timeline.end.is_some() {
             return Ok(conclude(&timeline, screen));
         }
