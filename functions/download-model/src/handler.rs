@@ -34,6 +34,8 @@ const SMALL_SIDE_BY_SIDE: usize = 32;
 const LARGE_SIDE_BY_SIDE: usize = 2;
 /// Objects that are looked at side by side.
 const LOOKS_SIDE_BY_SIDE: usize = 32;
+/// Where this function alone writes, and nothing is written over.
+const MODELS: &str = "models/";
 /// How often the progress is told.
 const REPORT_EVERY: Duration = Duration::from_secs(2);
 
@@ -165,7 +167,8 @@ impl DownloadModel {
         if let Err(error) = &fetched
             && !error.is_tried_again()
         {
-            self.warehouse.abandon(&passage.open).await;
+            let files: Vec<_> = files.into_iter().map(|(_, file)| file).collect();
+            self.warehouse.abandon(&files, &passage).await;
         }
         fetched
     }
@@ -228,8 +231,14 @@ impl DownloadModel {
         if passage.deadline.is_near() {
             return Ok(FileOutcome::Paused { advanced: false });
         }
+        if let Some(stored) = self.warehouse.copy_known(MODELS, file).await? {
+            passage.meter.found(stored.size);
+            tracing::info!(path = file.path, bytes = stored.size, sha256 = %stored.sha256, "copied");
+            return Ok(FileOutcome::Stored);
+        }
         match self.warehouse.store(file, source, passage).await.map_err(DownloadError::from) {
             Ok(Outcome::Stored(stored)) => {
+                self.warehouse.note(MODELS, file, &stored).await?;
                 tracing::info!(path = file.path, bytes = stored.size, sha256 = %stored.sha256, "stored");
                 Ok(FileOutcome::Stored)
             }

@@ -258,7 +258,8 @@ locals {
       {
         Sid      = "WriteModels"
         Effect   = "Allow"
-        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+        # A file that another commit has too is copied by version.
+        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
         Resource = "${local.work}/models/*"
       },
       local.list_work,

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use contract::Sha256Digest;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     buffers::PART,
@@ -18,7 +19,7 @@ use crate::{
     range,
     source::{Retry, Source},
     upload::Upload,
-    warehouse::{Open, Stored, Warehouse},
+    warehouse::{Stored, Warehouse},
 };
 
 /// Up to this size a file is held whole and put in one call.
@@ -69,15 +70,15 @@ pub struct Passage {
     pub deadline: Deadline,
     /// What was done so far.
     pub meter: Meter,
-    /// Their uploads.
-    pub open: Open,
+    /// Uploads that are just being created: that is not broken off, or nobody would know of them.
+    pub(crate) begins: TaskTracker,
 }
 
 impl Passage {
     /// For an invocation that begins now and has this much time left.
     pub fn new(ledger: Ledger, time_left: Duration) -> Self {
         let deadline = Deadline::within(time_left);
-        Self { owner: Owner::now(), ledger, deadline, meter: Meter::default(), open: Open::default() }
+        Self { owner: Owner::now(), ledger, deadline, meter: Meter::default(), begins: TaskTracker::new() }
     }
 }
 
@@ -168,18 +169,13 @@ impl Warehouse {
         for _ in 0..UPLOADS_MAX {
             let upload = Upload::take(self, file, promised, passage).await?;
             let upload_id = upload.progress.upload_id.clone();
-            passage.open.insert(&file.key, &upload_id);
             let mut through = Through::new(self, file, Arc::clone(&source), passage, upload);
             let ran = through.run().await;
             let counted = through.counted();
             // Whatever was still on its way ends here.
             drop(through);
             match ran {
-                Ok(paused @ Outcome::Paused { .. }) => return Ok(paused),
-                Ok(stored) => {
-                    passage.open.remove(&file.key);
-                    return Ok(stored);
-                }
+                Ok(outcome) => return Ok(outcome),
                 Err(FileError::Transfer(lost)) if lost.says(&LOST) => {
                     tracing::warn!(path = file.path, "its upload is lost, another one is begun: {lost}");
                     passage.meter.lost(counted);
@@ -193,7 +189,6 @@ impl Warehouse {
                 }
                 Err(error) => {
                     if is_final::<S>(&error) {
-                        passage.open.remove(&file.key);
                         if let Err(abort) = self.uploads.abort(&file.key, &upload_id).await {
                             // It is swept when the run is sealed; the reason for the refusal matters more.
                             tracing::warn!(key = file.key, "{abort}");

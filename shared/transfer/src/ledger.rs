@@ -53,6 +53,25 @@ pub(crate) enum Kept {
     },
 }
 
+impl Kept {
+    /// The object's key.
+    pub(crate) fn key(&self) -> &str {
+        match self {
+            Self::Upload { key, .. } | Self::Creating { key, .. } => key,
+        }
+    }
+}
+
+impl From<Checkpoint> for Kept {
+    fn from(checkpoint: Checkpoint) -> Self {
+        let Checkpoint { key, since, upload, .. } = checkpoint;
+        match upload {
+            Some(Progress { upload_id, .. }) => Self::Upload { key, upload_id },
+            None => Self::Creating { key, since },
+        }
+    }
+}
+
 impl Ledger {
     /// Over a bucket; the key is derived for [`Ledger::purpose`].
     pub fn new(client: Client, bucket: String, run: &RunId, key: MacKey) -> Self {
@@ -84,6 +103,12 @@ impl Ledger {
             Ok(Read::Ended) => Err(TransferError::RunEnded { path: path.to_owned() }),
             Err(reason) => Err(TransferError::CursorInvalid { place, reason }),
         }
+    }
+
+    /// What a checkpoint tells of its upload, without any proof.
+    pub(crate) async fn peek(&self, name: &str) -> Result<Option<Kept>, TransferError> {
+        let read = read(&self.client, &self.bucket, &format!("{}{name}", self.prefix)).await?;
+        Ok(read.and_then(|(bytes, _)| checkpoint::peek(&bytes)).map(Kept::from))
     }
 
     /// A checkpoint as it will lie in the bucket.
@@ -144,11 +169,7 @@ impl Ledger {
                 let Some((bytes, _)) = read(client, bucket, key).await? else { continue };
                 let Some(checkpoint) = checkpoint::peek(&bytes) else { continue };
                 overwrite(client, bucket, key).await?;
-                let Checkpoint { key, since, upload, .. } = checkpoint;
-                left.push(match upload {
-                    Some(Progress { upload_id, .. }) => Kept::Upload { key, upload_id },
-                    None => Kept::Creating { key, since },
-                });
+                left.push(checkpoint.into());
             }
         }
         Ok(left)

@@ -7,6 +7,7 @@
 //! there.
 
 mod buffers;
+mod catalogue;
 mod checkpoint;
 pub mod content;
 mod deadline;
@@ -32,4 +33,4 @@ pub use ledger::Ledger;
 pub use meter::Meter;
 pub use source::{Retry, Source};
 pub use uploads::Uploads;
-pub use warehouse::{Open, Stored, Warehouse};
+pub use warehouse::{Stored, Warehouse};

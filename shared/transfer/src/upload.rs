@@ -87,7 +87,23 @@ impl Upload {
         passage.ledger.write(&file.path, &file.checkpoint, bytes, tag).await.map(drop)
     }
 
+    /// Begins an upload, whatever becomes of whoever asked for it meanwhile.
     async fn begin(
+        warehouse: &Warehouse,
+        file: &File,
+        promised: &Sha256Digest,
+        passage: &Passage,
+        tag: Tag,
+    ) -> Result<Self, TransferError> {
+        let (warehouse, file, promised) = (warehouse.clone(), file.clone(), promised.clone());
+        let (asking, path) = (passage.clone(), file.path.clone());
+        let begun = passage
+            .begins
+            .spawn(async move { Self::create(&warehouse, &file, &promised, &asking, tag).await });
+        begun.await.map_err(|_| TransferError::Interrupted { path })?
+    }
+
+    async fn create(
         warehouse: &Warehouse,
         file: &File,
         promised: &Sha256Digest,

@@ -32,12 +32,17 @@ impl Uploads {
     /// [`TransferError::Store`].
     pub async fn end_run(&self, run: &RunId) -> Result<(), TransferError> {
         for kept in Ledger::end(&self.client, &self.bucket, run).await? {
-            match kept {
-                Kept::Upload { key, upload_id } => self.abort(&key, &upload_id).await?,
-                Kept::Creating { key, since } => self.abort_since(&key, since).await?,
-            }
+            self.end(kept).await?;
         }
         Ok(())
+    }
+
+    /// Aborts what a checkpoint tells of.
+    pub(crate) async fn end(&self, kept: Kept) -> Result<(), TransferError> {
+        match kept {
+            Kept::Upload { key, upload_id } => self.abort(&key, &upload_id).await,
+            Kept::Creating { key, since } => self.abort_since(&key, since).await,
+        }
     }
 
     /// Aborts an upload; one that is gone is what it wants.

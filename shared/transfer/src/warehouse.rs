@@ -1,9 +1,6 @@
 //! A bucket whose objects are write-once and verified (invariant 1).
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use aws_sdk_s3::{
     Client,
@@ -18,6 +15,7 @@ use crate::{
     buffers::Buffers,
     checkpoint::Part,
     error::{TransferError, store_failed},
+    file::{File, Passage},
     uploads::Uploads,
 };
 
@@ -35,31 +33,13 @@ pub struct Stored {
 /// A bucket whose objects are write-once and verified.
 #[derive(Clone, Debug)]
 pub struct Warehouse {
-    client: Client,
-    bucket: String,
-    kms_key: String,
+    pub(crate) client: Client,
+    pub(crate) bucket: String,
+    pub(crate) kms_key: String,
     /// Whether the connection itself protects a body, so that it need not be hashed a second time to be signed.
     connection_protects: bool,
     pub(crate) uploads: Uploads,
     pub(crate) buffers: Buffers,
-}
-
-/// The multipart uploads that one invocation has in hand; clones share one list.
-#[derive(Clone, Debug, Default)]
-pub struct Open(Arc<Mutex<BTreeMap<String, String>>>);
-
-impl Open {
-    pub(crate) fn insert(&self, key: &str, upload_id: &str) {
-        self.list().insert(key.to_owned(), upload_id.to_owned());
-    }
-
-    pub(crate) fn remove(&self, key: &str) {
-        self.list().remove(key);
-    }
-
-    fn list(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The user metadata under which the verified digest stands.
@@ -81,7 +61,17 @@ impl Warehouse {
     /// # Errors
     /// [`TransferError::Store`]; [`TransferError::Occupied`] when the object carries no digest.
     pub async fn find(&self, key: &str) -> Result<Option<Stored>, TransferError> {
-        let head = match self.client.head_object().bucket(&self.bucket).key(key).send().await {
+        self.find_version(key, None).await
+    }
+
+    /// The same for a version; without one, for the latest.
+    pub(crate) async fn find_version(
+        &self,
+        key: &str,
+        version_id: Option<&str>,
+    ) -> Result<Option<Stored>, TransferError> {
+        let head = self.client.head_object().bucket(&self.bucket).key(key);
+        let head = match head.set_version_id(version_id.map(str::to_owned)).send().await {
             Ok(head) => head,
             Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => {
                 return Ok(None);
@@ -139,7 +129,7 @@ impl Warehouse {
             .metadata(SHA256_METADATA, sha256.as_str())
             .server_side_encryption(ServerSideEncryption::AwsKms)
             .ssekms_key_id(&self.kms_key)
-            .checksum_crc32(crc32(&content))
+            .checksum_crc32(as_s3_writes(crc32fast::hash(&content)))
             .body(ByteStream::from(content))
             .customize();
         let put = if self.connection_protects { put.disable_payload_signing() } else { put };
@@ -169,15 +159,16 @@ impl Warehouse {
         Ok(created.upload_id.unwrap_or_default())
     }
 
-    /// Uploads a part. S3 verifies its CRC-32.
+    /// Uploads a part, whose CRC-32 S3 verifies.
     pub(crate) async fn upload(
         &self,
         key: &str,
         upload_id: &str,
         number: i32,
         content: Bytes,
+        crc32: u32,
     ) -> Result<Part, TransferError> {
-        let crc32 = crc32(&content);
+        let crc32 = as_s3_writes(crc32);
         let part = self
             .client
             .upload_part()
@@ -235,20 +226,27 @@ impl Warehouse {
         }
     }
 
-    /// Aborts what an invocation has open, since the model is refused. What cannot be aborted now is swept when
-    /// the run is sealed, and then by the bucket's lifecycle rule.
-    pub async fn abandon(&self, open: &Open) {
-        let uploads = std::mem::take(&mut *open.list());
-        for (key, upload_id) in uploads {
-            if let Err(error) = self.uploads.abort(&key, &upload_id).await {
-                tracing::warn!(key, "{error}");
+    /// Aborts what is open of a batch's files, by this invocation or an earlier one, since the model is refused. What
+    /// cannot be aborted now is swept when the run is sealed, and then by the bucket's lifecycle rule.
+    pub async fn abandon(&self, files: &[File], passage: &Passage) {
+        // An upload that is just being created is known to nobody before its checkpoint is written.
+        passage.begins.close();
+        passage.begins.wait().await;
+        for file in files.iter().filter(|file| file.goes_in_parts()) {
+            let aborted = match passage.ledger.peek(&file.checkpoint).await {
+                Ok(Some(kept)) if kept.key() == file.key => self.uploads.end(kept).await,
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = aborted {
+                tracing::warn!(key = file.key, "{error}");
             }
         }
     }
 
     /// A refused conditional write is success when the same file is there: an earlier try of this run, or
     /// another run of the same commit, stored it.
-    async fn already_there(
+    pub(crate) async fn already_there(
         &self,
         key: &str,
         sha256: &Sha256Digest,
@@ -269,9 +267,9 @@ impl Warehouse {
     }
 }
 
-/// CRC-32 (ISO-HDLC) as S3 writes it: base64 of the big-endian bytes.
-fn crc32(content: &[u8]) -> String {
-    STANDARD.encode(crc32fast::hash(content).to_be_bytes())
+/// A CRC-32 (ISO-HDLC) as S3 writes it: base64 of the big-endian bytes.
+fn as_s3_writes(crc32: u32) -> String {
+    STANDARD.encode(crc32.to_be_bytes())
 }
 
 /// A signature covers the body too unless the connection does: TLS, or none that leaves this machine.
@@ -310,6 +308,6 @@ mod tests {
     #[test]
     fn a_parts_checksum_is_written_as_s3_writes_it() {
         // The check value of CRC-32/ISO-HDLC is 0xCBF43926.
-        assert_eq!(crc32(b"123456789"), "y/Q5Jg==");
+        assert_eq!(as_s3_writes(crc32fast::hash(b"123456789")), "y/Q5Jg==");
     }
 }
