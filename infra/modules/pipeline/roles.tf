@@ -256,8 +256,8 @@ locals {
         Resource = aws_kms_key.signing["download-model"].arn
       },
       {
-        Sid      = "WriteModels"
-        Effect   = "Allow"
+        Sid    = "WriteModels"
+        Effect = "Allow"
         # A file that another commit has too is copied by version.
         Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
         Resource = "${local.work}/models/*"

@@ -114,7 +114,7 @@ enum Wire {
     /// The run ended; whoever still transfers for it finds this in place of its checkpoint, and stops.
     Ended(Ended),
     /// A checkpoint.
-    Kept(KeptWire),
+    Kept(Box<KeptWire>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,15 +128,6 @@ struct Ended {
 struct KeptWire {
     checkpoint: Checkpoint,
     mac: String,
-}
-
-/// What was read.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Read {
-    /// The run ended.
-    Ended,
-    /// What this run's transfer wrote there.
-    Checkpoint(Checkpoint),
 }
 
 /// The bytes of a checkpoint.
@@ -155,22 +146,22 @@ pub(crate) fn write_ended() -> Vec<u8> {
     br#"{"ended":true}"#.to_vec()
 }
 
-/// Reads a checkpoint and believes it only if its MAC holds for this place.
-pub(crate) fn read(key: &MacKey, place: &str, bytes: &[u8]) -> Result<Read, &'static str> {
+/// Reads a checkpoint and believes it only if its MAC holds for this place; `None` once the run has ended.
+pub(crate) fn read(key: &MacKey, place: &str, bytes: &[u8]) -> Result<Option<Checkpoint>, &'static str> {
     let kept = match serde_json::from_slice(bytes) {
-        Ok(Wire::Ended(_)) => return Ok(Read::Ended),
+        Ok(Wire::Ended(_)) => return Ok(None),
         Ok(Wire::Kept(kept)) => kept,
         Err(_) => return Err("it cannot be read"),
     };
     let encoded = serde_json::to_vec(&kept.checkpoint).unwrap_or_default();
     let mac = hex::decode(&kept.mac).unwrap_or_default();
-    if !key.mac(place, &encoded).is_some_and(|known| known.verify_slice(&mac).is_ok()) {
+    if key.mac(place, &encoded).is_none_or(|known| known.verify_slice(&mac).is_err()) {
         return Err("its MAC does not hold");
     }
     if write(key, place, &kept.checkpoint) != bytes {
         return Err("it is not in canonical form");
     }
-    Ok(Read::Checkpoint(kept.checkpoint))
+    Ok(Some(kept.checkpoint))
 }
 
 /// What a checkpoint says of its upload, without any proof: enough to abort it, not to go on with it.
@@ -210,8 +201,8 @@ mod tests {
     fn a_checkpoint_is_read_as_it_was_written() {
         let key = MacKey::new(vec![7; 32]);
         let bytes = write(&key, "work/runs/1/transfer/0.json", &checkpoint());
-        assert_eq!(read(&key, "work/runs/1/transfer/0.json", &bytes), Ok(Read::Checkpoint(checkpoint())));
-        assert_eq!(read(&key, "anywhere", &write_ended()), Ok(Read::Ended));
+        assert_eq!(read(&key, "work/runs/1/transfer/0.json", &bytes), Ok(Some(checkpoint())));
+        assert_eq!(read(&key, "anywhere", &write_ended()), Ok(None));
     }
 
     #[test]

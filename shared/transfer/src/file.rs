@@ -188,11 +188,11 @@ impl Warehouse {
                     Upload::forget(file, passage).await?;
                 }
                 Err(error) => {
-                    if is_final::<S>(&error) {
-                        if let Err(abort) = self.uploads.abort(&file.key, &upload_id).await {
-                            // It is swept when the run is sealed; the reason for the refusal matters more.
-                            tracing::warn!(key = file.key, "{abort}");
-                        }
+                    if is_final::<S>(&error)
+                        && let Err(abort) = self.uploads.abort(&file.key, &upload_id).await
+                    {
+                        // It is swept when the run is sealed; the reason for the refusal matters more.
+                        tracing::warn!(key = file.key, "{abort}");
                     }
                     return Err(error);
                 }
@@ -236,7 +236,8 @@ mod tests {
     fn a_file_of_any_size_has_parts_that_s3_takes() {
         for size in [WHOLE + 1, 5 << 30, 64 << 30, 140_000_000_000, 500 << 30] {
             let part = part_size(size);
-            assert!(size.div_ceil(part) <= PARTS_MAX && part >= 5 << 20 && part <= 5 << 30, "{size}: {part}");
+            let taken = (5 << 20..=5 << 30).contains(&part);
+            assert!(size.div_ceil(part) <= PARTS_MAX && taken, "{size}: {part}");
         }
         assert_eq!(part_size(2 << 30), 8 << 20);
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use contract::RunId;
 
 use crate::{
-    checkpoint::{self, Checkpoint, MacKey, Progress, Read},
+    checkpoint::{self, Checkpoint, MacKey, Progress},
     error::{TransferError, store_failed},
 };
 
@@ -99,8 +99,8 @@ impl Ledger {
         };
         let place = self.place(name);
         match checkpoint::read(&self.key, &place, &bytes) {
-            Ok(Read::Checkpoint(checkpoint)) => Ok((Some(checkpoint), tag)),
-            Ok(Read::Ended) => Err(TransferError::RunEnded { path: path.to_owned() }),
+            Ok(Some(checkpoint)) => Ok((Some(checkpoint), tag)),
+            Ok(None) => Err(TransferError::RunEnded { path: path.to_owned() }),
             Err(reason) => Err(TransferError::CursorInvalid { place, reason }),
         }
     }
