@@ -44,9 +44,11 @@ impl Buffers {
         let units = u32::try_from(wanted.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.0.units);
         // The semaphore is never closed.
         let permit = Arc::clone(&self.0.left).acquire_many_owned(units).await.ok();
-        let reused = if wanted > PART / 8 && wanted <= PART { self.used().pop() } else { None };
-        let bytes = reused
-            .unwrap_or_else(|| Vec::with_capacity(if wanted > PART / 8 { wanted.max(PART) } else { wanted }));
+        // A part's memory is large enough for the next part of the same file, whatever its size.
+        let pooled = wanted > PART / 8;
+        let reused = if pooled { self.used().pop().filter(|bytes| bytes.capacity() >= wanted) } else { None };
+        let capacity = if pooled { wanted.max(PART) } else { wanted };
+        let bytes = reused.unwrap_or_else(|| Vec::with_capacity(capacity));
         Buffer { bytes, wanted, of: Arc::clone(&self.0), _permit: permit }
     }
 
@@ -80,7 +82,7 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.bytes.capacity() == PART {
+        if self.bytes.capacity() >= PART {
             let mut bytes = std::mem::take(&mut self.bytes);
             bytes.clear();
             self.of.used.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);

@@ -90,6 +90,14 @@ impl Account {
     }
 
     /// The public half of the signing key, in DER.
+    pub async fn signing_key_der(&self) -> Vec<u8> {
+        use base64::Engine as _;
+        let wire = Wire::new(self.url(), REGION, "test");
+        let asked = json!({ "KeyId": self.signing_key });
+        let key = wire.json("kms", "TrentService.GetPublicKey", &asked).await.unwrap();
+        base64::engine::general_purpose::STANDARD.decode(key["PublicKey"].as_str().unwrap()).unwrap()
+    }
+
     /// Where it answers.
     pub fn url(&self) -> &str {
         self.ministack.url()

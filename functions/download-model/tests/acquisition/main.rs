@@ -10,5 +10,6 @@ mod real_model;
 mod refusals;
 mod resolve;
 mod resume;
+mod signature;
 mod tls;
 mod token;
