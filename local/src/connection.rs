@@ -1,6 +1,5 @@
 //! How to reach a running account, also from another process.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -134,11 +133,11 @@ fn announcement(lockstep: &Path) -> PathBuf {
 
 /// Keys are in it: for the owner's eyes alone. Written beside and moved, so that no reader sees half of it.
 fn write_privately(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let partial = path.with_extension(format!("{}.partial", std::process::id()));
-    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&partial)?;
+    // Several accounts of one process write here at a time; a temporary file is each one's own, and nobody else's to read.
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
     file.write_all(text)?;
-    std::fs::rename(&partial, path)
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Whether a process with this id exists.
