@@ -148,20 +148,7 @@ impl Refusal for DownloadError {
             Self::SourceUnavailable { .. } => ErrorName::SourceUnavailable,
             Self::ManifestIncomplete(_) | Self::Absent { .. } => ErrorName::ManifestIncomplete,
             Self::SignatureBroken { .. } => ErrorName::EvidenceBroken,
-            Self::Transfer(error) => match error {
-                TransferError::DigestMismatch { .. } => ErrorName::DigestMismatch,
-                TransferError::SizeMismatch { .. } => ErrorName::SizeMismatch,
-                TransferError::UnsafeContent { .. } => ErrorName::UnsafeContent,
-                TransferError::TooLarge { .. } => ErrorName::FileNotAllowed,
-                TransferError::Occupied { .. } => ErrorName::ManifestIncomplete,
-                TransferError::CursorInvalid { .. } | TransferError::RunEnded { .. } => {
-                    ErrorName::CursorInvalid
-                }
-                TransferError::Superseded { .. }
-                | TransferError::UploadLost { .. }
-                | TransferError::Interrupted { .. }
-                | TransferError::Store { .. } => ErrorName::ServiceUnavailable,
-            },
+            Self::Transfer(error) => error.name(),
             Self::Runtime(error) => error.name(),
         }
     }

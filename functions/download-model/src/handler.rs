@@ -147,8 +147,8 @@ impl DownloadModel {
         batch: usize,
         invocation: &Invocation,
     ) -> Result<FetchedBatch, DownloadError> {
-        let passage = self.passage(run, invocation).await?;
         self.settings.policy.check(run)?;
+        let passage = self.passage(run, invocation).await?;
         let plan: TransferPlan = self.objects.read(transfer).await?;
         let files = plan.batch(batch);
         let total = files.iter().map(|(file, _)| file.size).sum();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable as _};
+use backon::Retryable as _;
 use contract::Secret;
 use jiff::{Timestamp, fmt::rfc2822};
 use reqwest::{
@@ -11,6 +11,7 @@ use reqwest::{
     header::{self, HeaderValue},
 };
 use serde::de::DeserializeOwned;
+use transfer::Retry;
 
 use crate::{error::DownloadError, tree};
 
@@ -18,9 +19,6 @@ use crate::{error::DownloadError, tree};
 const PAGES_MAX: usize = 100;
 /// An answer of the API is never longer.
 const ANSWER_MAX: usize = 32 << 20;
-/// A Hub that wants more patience than this is left to the state machine's own retry.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// A client of one Hub.
 pub struct Hub {
     base: Url,
@@ -121,19 +119,9 @@ impl Hub {
             let next = response.headers().get(header::LINK).and_then(|link| next_page(link.to_str().ok()?));
             Ok((read_json(response, place).await?, next))
         };
-        let delays = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(10))
-            .with_max_times(5)
-            .with_jitter();
-        ask.retry(delays)
-            .when(|error| matches!(error, DownloadError::SourceUnavailable { .. }))
-            .adjust(|error, own| match error {
-                DownloadError::SourceUnavailable { retry_after: Some(wish), .. } => {
-                    own.map(|own| own.max(*wish)).filter(|wait| *wait <= PATIENCE)
-                }
-                _ => own,
-            })
+        ask.retry(transfer::delays())
+            .when(|error| error.retry() != Retry::Never)
+            .adjust(|error, own| error.retry().wait(own))
             .await
     }
 }

@@ -37,20 +37,13 @@ impl Refusal for SealError {
     fn name(&self) -> ErrorName {
         match self {
             Self::ManifestIncomplete(_) => ErrorName::ManifestIncomplete,
-            Self::Transfer(error) => match error {
-                TransferError::UnsafeContent { .. } => ErrorName::UnsafeContent,
+            // The digests are those of what the job wrote, as this function read it before: a change is the job's.
+            Self::Transfer(
                 TransferError::DigestMismatch { .. }
                 | TransferError::SizeMismatch { .. }
-                | TransferError::TooLarge { .. }
-                | TransferError::Occupied { .. } => ErrorName::ManifestIncomplete,
-                TransferError::CursorInvalid { .. } | TransferError::RunEnded { .. } => {
-                    ErrorName::CursorInvalid
-                }
-                TransferError::Superseded { .. }
-                | TransferError::UploadLost { .. }
-                | TransferError::Interrupted { .. }
-                | TransferError::Store { .. } => ErrorName::ServiceUnavailable,
-            },
+                | TransferError::TooLarge { .. },
+            ) => ErrorName::ManifestIncomplete,
+            Self::Transfer(error) => error.name(),
             Self::Runtime(error) => error.name(),
         }
     }

@@ -2,6 +2,8 @@
 
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+use contract::ErrorName;
+
 use crate::content::UnsafeContent;
 
 /// Why a file was not stored. Whatever the variant, no object came to exist under its key.
@@ -121,6 +123,22 @@ where
 }
 
 impl TransferError {
+    /// The name under which a run ends by it, where the source had promised the digest.
+    pub fn name(&self) -> ErrorName {
+        match self {
+            Self::DigestMismatch { .. } => ErrorName::DigestMismatch,
+            Self::SizeMismatch { .. } => ErrorName::SizeMismatch,
+            Self::UnsafeContent { .. } => ErrorName::UnsafeContent,
+            Self::TooLarge { .. } => ErrorName::FileNotAllowed,
+            Self::Occupied { .. } => ErrorName::ManifestIncomplete,
+            Self::CursorInvalid { .. } | Self::RunEnded { .. } => ErrorName::CursorInvalid,
+            Self::Superseded { .. }
+            | Self::UploadLost { .. }
+            | Self::Interrupted { .. }
+            | Self::Store { .. } => ErrorName::ServiceUnavailable,
+        }
+    }
+
     /// Whether S3 said this, by its error code.
     pub(crate) fn says(&self, codes: &[&str]) -> bool {
         matches!(self, Self::Store { code, .. } if codes.contains(&code.as_str()))

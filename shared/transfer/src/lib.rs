@@ -23,7 +23,6 @@ mod upload;
 mod uploads;
 mod warehouse;
 
-pub use buffers::Buffers;
 pub use checkpoint::{MacKey, Owner};
 pub use deadline::Deadline;
 pub use error::{FileError, TransferError};
@@ -31,6 +30,6 @@ pub use expected::{Expected, ExpectedDigest, Hasher, MidState};
 pub use file::{File, Outcome, Passage};
 pub use ledger::Ledger;
 pub use meter::Meter;
-pub use source::{Retry, Source};
+pub use source::{Retry, Source, delays};
 pub use uploads::Uploads;
 pub use warehouse::{Stored, Warehouse};

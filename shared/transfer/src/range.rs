@@ -1,8 +1,8 @@
 //! One range of a file into memory, through whatever the network does.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc};
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
+use backon::BackoffBuilder as _;
 use bytes::Bytes;
 use futures::StreamExt as _;
 
@@ -11,24 +11,8 @@ use crate::{
     deadline::Deadline,
     error::{FileError, TransferError},
     meter::Meter,
-    source::{Retry, Source},
+    source::{Source, delays},
 };
-
-/// A source that wants more patience than this is left to the state machine's own retry.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The first delay; a test has no reason to wait.
-const FIRST_DELAY: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 200 });
-
-/// The delays between tries; they start anew whenever bytes came.
-fn delays() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_DELAY)
-        .with_max_delay(Duration::from_secs(10))
-        .with_max_times(5)
-        .with_jitter()
-        .build()
-}
 
 /// Reads a range whole. After a break it goes on from the last byte that came.
 pub(crate) async fn fetch<S: Source>(
@@ -39,7 +23,8 @@ pub(crate) async fn fetch<S: Source>(
     deadline: Deadline,
     meter: Meter,
 ) -> Result<Bytes, FileError<S::Error>> {
-    let mut delays_left = delays();
+    // They start anew whenever bytes came.
+    let mut delays_left = delays().build();
     loop {
         let before = buffer.room();
         let Err(error) = fill(&*source, &path, &range, &mut buffer, &meter).await else {
@@ -47,16 +32,10 @@ pub(crate) async fn fetch<S: Source>(
         };
         let FileError::Source(reason) = &error else { return Err(error) };
         if buffer.room() < before {
-            delays_left = delays();
+            delays_left = delays().build();
         }
-        let wait = match S::retry(reason) {
-            Retry::Never => return Err(error),
-            Retry::Soon => delays_left.next(),
-            // Its own wish, but no more often than one's own.
-            Retry::After(wish) => delays_left.next().map(|own| own.max(wish)),
-        };
-        match wait {
-            Some(wait) if wait <= PATIENCE && !deadline.forbids(wait) => {
+        match S::retry(reason).wait(delays_left.next()) {
+            Some(wait) if !deadline.forbids(wait) => {
                 tracing::warn!(path, seconds = wait.as_secs_f32(), "asking again: {reason}");
                 tokio::time::sleep(wait).await;
             }
@@ -96,8 +75,10 @@ mod tests {
 
     use futures::stream::{self, Iter};
 
+    use std::time::Duration;
+
     use super::*;
-    use crate::buffers::Buffers;
+    use crate::{buffers::Buffers, source::Retry};
 
     type Said = Vec<Result<Bytes, &'static str>>;
 

@@ -2,8 +2,14 @@
 
 use std::{future::Future, ops::Range, time::Duration};
 
+use backon::ExponentialBuilder;
 use bytes::Bytes;
 use futures::Stream;
+
+/// The first delay; a test has no reason to wait.
+const FIRST_DELAY: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 200 });
+/// A source that wants more patience than this is left to the state machine's own retry.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A file that can be read by ranges: of the Hub, or of a bucket by version.
 pub trait Source: Send + Sync + 'static {
@@ -38,4 +44,26 @@ pub enum Retry {
     Soon,
     /// Not before this, as the source asked (`Retry-After`).
     After(Duration),
+}
+
+impl Retry {
+    /// How long to wait, given one's own next delay; `None` to give up. A source's wish is granted, but no more often
+    /// than one would have asked oneself.
+    pub fn wait(self, own: Option<Duration>) -> Option<Duration> {
+        let wait = match self {
+            Self::Never => None,
+            Self::Soon => own,
+            Self::After(wish) => own.map(|own| own.max(wish)),
+        };
+        wait.filter(|wait| *wait <= PATIENCE)
+    }
+}
+
+/// The delays between tries.
+pub fn delays() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_DELAY)
+        .with_max_delay(Duration::from_secs(10))
+        .with_max_times(5)
+        .with_jitter()
 }

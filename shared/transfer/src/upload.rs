@@ -83,8 +83,7 @@ impl Upload {
             ..Progress::default()
         });
         let kept = Checkpoint { owner: passage.owner.clone(), upload, ..kept };
-        let bytes = passage.ledger.encode(&file.checkpoint, &kept);
-        passage.ledger.write(&file.path, &file.checkpoint, bytes, tag).await.map(drop)
+        Self::write(kept, file, passage, tag).await.map(drop)
     }
 
     /// Begins an upload, whatever becomes of whoever asked for it meanwhile.
