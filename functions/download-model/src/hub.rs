@@ -6,23 +6,33 @@ use std::time::Duration;
 use backon::Retryable as _;
 use contract::Secret;
 use jiff::{Timestamp, fmt::rfc2822};
-use reqwest::{
-    RequestBuilder, Response, StatusCode, Url,
+use http::{
+    HeaderMap, StatusCode,
     header::{self, HeaderValue},
 };
 use serde::de::DeserializeOwned;
+use tokio::io::AsyncReadExt as _;
 use transfer::Retry;
+use url::Url;
 
-use crate::{error::DownloadError, tree};
+use crate::{
+    error::DownloadError,
+    http_client::{Body, HttpClient, Request},
+    tree,
+};
 
 /// Pages of a tree; 1,000 entries each.
 const PAGES_MAX: usize = 100;
 /// An answer of the API is never longer.
-const ANSWER_MAX: usize = 32 << 20;
+const ANSWER_MAX: u64 = 32 << 20;
+
+/// An answer, whose body is yet to be read.
+pub(crate) type Response = http::Response<Body>;
+
 /// A client of one Hub.
 pub struct Hub {
     base: Url,
-    client: reqwest::Client,
+    client: HttpClient,
     token: Option<HeaderValue>,
 }
 
@@ -36,15 +46,7 @@ impl Hub {
             |error: String| runtime::Error::Misconfigured(format!("HF_ENDPOINT `{base}`: {error}"));
         let token = token.map(bearer).transpose()?;
         let base = Url::parse(base).map_err(|error| misconfigured(error.to_string()))?;
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(60))
-            // Ranges side by side are to have a connection each, and not to share the window of one.
-            .http1_only()
-            .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| misconfigured(error.to_string()))?;
+        let client = HttpClient::new().map_err(|error| misconfigured(error.to_string()))?;
         Ok(Self { base, client, token })
     }
 
@@ -94,13 +96,21 @@ impl Hub {
     }
 
     /// A request, with the token where it may go.
-    pub(crate) fn get(&self, url: &Url) -> RequestBuilder {
+    pub(crate) fn request(&self, url: &Url) -> Request {
+        let mut headers = HeaderMap::new();
         // What is hashed is what the file holds, so it must not come compressed.
-        let request = self.client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
-        match &self.token {
-            Some(token) if may_have_token(url, &self.base) => request.header(header::AUTHORIZATION, token),
-            _ => request,
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(token) = &self.token
+            && may_have_token(url, &self.base)
+        {
+            headers.insert(header::AUTHORIZATION, token.clone());
         }
+        Request { url: url.clone(), headers }
+    }
+
+    /// Sends a request.
+    pub(crate) async fn send(&self, request: Request, place: &str) -> Result<Response, DownloadError> {
+        self.client.get(request).await.map_err(|error| broken(place, &*error))
     }
 
     /// One JSON answer of the API and its next page, asked for again while that may help.
@@ -112,7 +122,7 @@ impl Hub {
         place: &str,
     ) -> Result<(T, Option<String>), DownloadError> {
         let ask = || async {
-            let response = send(self.get(url), repo).await?;
+            let response = self.send(self.request(url), repo).await?;
             if !response.status().is_success() {
                 return Err(refused(repo, repo, revision, &response));
             }
@@ -135,15 +145,9 @@ fn bearer(token: Secret) -> Result<HeaderValue, DownloadError> {
     Ok(value)
 }
 
-/// Sends a request. The URL may hold a signature, so an error is stripped of it.
-pub(crate) async fn send(request: RequestBuilder, place: &str) -> Result<Response, DownloadError> {
-    request.send().await.map_err(|error| broken(place, error))
-}
-
 /// A connection that broke. What went wrong stands in the causes; the error itself says only at what.
-pub(crate) fn broken(place: &str, error: reqwest::Error) -> DownloadError {
-    let error = error.without_url();
-    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+pub(crate) fn broken(place: &str, error: &(dyn std::error::Error + 'static)) -> DownloadError {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
     let reason = causes.fold(error.to_string(), |said, cause| format!("{said}: {cause}"));
     DownloadError::SourceUnavailable { place: place.to_owned(), reason, retry_after: None }
 }
@@ -230,15 +234,12 @@ pub(crate) fn malformed(place: &str, reason: impl ToString) -> DownloadError {
     DownloadError::SourceMalformed { place: place.to_owned(), reason: reason.to_string() }
 }
 
-async fn read_json<T: DeserializeOwned>(mut response: Response, place: &str) -> Result<T, DownloadError> {
+async fn read_json<T: DeserializeOwned>(response: Response, place: &str) -> Result<T, DownloadError> {
     let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(bytes)) if body.len() + bytes.len() <= ANSWER_MAX => body.extend_from_slice(&bytes),
-            Ok(Some(_)) => return Err(malformed(place, format!("it is longer than {ANSWER_MAX} bytes"))),
-            Ok(None) => break,
-            Err(error) => return Err(broken(place, error)),
-        }
+    let read = response.into_body().take(ANSWER_MAX + 1).read_to_end(&mut body).await;
+    read.map_err(|error| broken(place, &error))?;
+    if body.len() as u64 > ANSWER_MAX {
+        return Err(malformed(place, format!("it is longer than {ANSWER_MAX} bytes")));
     }
     serde_json::from_slice(&body).map_err(|error| malformed(place, error))
 }

@@ -1,18 +1,19 @@
 //! One file of a commit, read by ranges from wherever the Hub redirects to.
 
 use std::{
+    io,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
-use reqwest::{Response, StatusCode, Url, header};
+use http::{HeaderValue, StatusCode, header};
 use transfer::{Retry, Source, TransferError};
+use url::Url;
 
 use crate::{
     error::DownloadError,
-    hub::{Hub, broken, failing, follow, is_absent, malformed, refused, send, shown},
+    http_client::Body,
+    hub::{Hub, Response, broken, failing, follow, is_absent, malformed, refused, shown},
     transfer_plan::{PlannedDigest, PlannedFile},
 };
 
@@ -45,13 +46,12 @@ impl HubFile {
     }
 
     async fn ask(&self, url: &Url, range: &Range<u64>) -> Result<Response, DownloadError> {
-        let request = self.hub.get(url);
-        let request = if self.is_whole(range) {
-            request
-        } else {
-            request.header(header::RANGE, format!("bytes={}-{}", range.start, range.end - 1))
-        };
-        send(request, &self.file.path).await
+        let mut request = self.hub.request(url);
+        if !self.is_whole(range) {
+            let bytes = format!("bytes={}-{}", range.start, range.end - 1);
+            request.headers.extend(HeaderValue::from_str(&bytes).map(|bytes| (header::RANGE, bytes)));
+        }
+        self.hub.send(request, &self.file.path).await
     }
 
     fn is_whole(&self, range: &Range<u64>) -> bool {
@@ -157,7 +157,7 @@ impl HubFile {
                 return Err(malformed(&self.file.path, reason));
             }
         }
-        match response.content_length() {
+        match length(response) {
             Some(length) if length != range.end - range.start => Err(self.wrong_size(range.start + length)),
             _ => Ok(()),
         }
@@ -196,15 +196,18 @@ impl HubFile {
 
 impl Source for HubFile {
     type Error = DownloadError;
-    type Body = BoxStream<'static, Result<Bytes, DownloadError>>;
+    type Body = Body;
 
     async fn range(&self, range: Range<u64>) -> Result<Self::Body, DownloadError> {
         let (url, response) = self.answer(&range).await?;
         self.check_status(&url, &response, &range)?;
         self.check_length(&response, &range)?;
         self.check_tag(&response)?;
-        let path = self.file.path.clone();
-        Ok(response.bytes_stream().map_err(move |error| broken(&path, error)).boxed())
+        Ok(response.into_body())
+    }
+
+    fn broken(&self, error: io::Error) -> DownloadError {
+        broken(&self.file.path, &error)
     }
 
     fn validator(&self) -> Option<String> {
@@ -224,6 +227,11 @@ impl Source for HubFile {
 
 fn text(response: &Response, name: header::HeaderName) -> Option<&str> {
     response.headers().get(name)?.to_str().ok()
+}
+
+/// The body's length, as the head tells it.
+fn length(response: &Response) -> Option<u64> {
+    text(response, header::CONTENT_LENGTH)?.parse().ok()
 }
 
 /// The file's length, as `Content-Range` tells it.

@@ -2,6 +2,7 @@
 
 mod error;
 mod handler;
+mod http_client;
 mod hub;
 mod hub_file;
 mod policy;

@@ -11,9 +11,9 @@ use contract::{
     Training,
 };
 use evidence::Subject;
-use futures::TryStreamExt as _;
 use runtime::{Attestor, Environment, Inputs, Invocation, LatestVersion, Objects, derive_key};
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncBufReadExt as _;
 use transfer::{
     Expected, ExpectedDigest, File, Hasher, Ledger, MacKey, MidState, Outcome, Passage, Source as _,
     Warehouse,
@@ -161,8 +161,14 @@ impl SealArtifact {
         while offset < version.size {
             let end = version.size.min(offset + STRETCH);
             let mut body = source.range(offset..end).await?;
-            while let Some(bytes) = body.try_next().await? {
-                hasher.update(&bytes);
+            loop {
+                let bytes = body.fill_buf().await.map_err(|error| source.broken(error))?;
+                if bytes.is_empty() {
+                    break;
+                }
+                hasher.update(bytes);
+                let count = bytes.len();
+                body.consume(count);
             }
             offset = end;
             if passage.deadline.is_near() {

@@ -1,10 +1,9 @@
 //! A file that a job wrote, read by version.
 
-use std::ops::Range;
+use std::{io, ops::Range, pin::Pin};
 
-use bytes::Bytes;
-use futures::{StreamExt as _, stream, stream::BoxStream};
 use runtime::{AwsFailure, failed};
+use tokio::io::AsyncBufRead;
 use transfer::{Retry, Source};
 
 /// One version of an object.
@@ -22,22 +21,22 @@ pub struct Written {
 
 impl Source for Written {
     type Error = AwsFailure;
-    type Body = BoxStream<'static, Result<Bytes, AwsFailure>>;
+    type Body = Pin<Box<dyn AsyncBufRead + Send>>;
 
     async fn range(&self, range: Range<u64>) -> Result<Self::Body, AwsFailure> {
         let get = self.s3.get_object().bucket(&self.bucket).key(&self.key);
         let get = get.range(format!("bytes={}-{}", range.start, range.end - 1));
         let object =
             get.set_version_id(self.version_id.clone()).send().await.map_err(failed("s3:GetObject"))?;
-        let body = stream::try_unfold(object.body, |mut body| async move {
-            let next = body.try_next().await.map_err(|error| AwsFailure {
-                operation: "s3:GetObject",
-                code: "BodyBroken".to_owned(),
-                message: error.to_string(),
-            })?;
-            Ok(next.map(|bytes| (bytes, body)))
-        });
-        Ok(body.boxed())
+        Ok(Box::pin(object.body.into_async_read()))
+    }
+
+    fn broken(&self, error: io::Error) -> AwsFailure {
+        AwsFailure {
+            operation: "s3:GetObject",
+            code: "BodyBroken".to_owned(),
+            message: error.to_string(),
+        }
     }
 
     /// The SDK has tried again already; only a body that broke off is worth another call.

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The size of most parts, whose memory is used again: fresh memory costs the kernel as much as copying into it.
@@ -63,9 +63,10 @@ impl Buffer {
         self.wanted - self.bytes.len()
     }
 
-    /// Takes the next bytes, of which there must be no more than it has room for.
-    pub(crate) fn fill(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+    /// The room, to be written to.
+    pub(crate) fn space(&mut self) -> impl BufMut {
+        let room = self.room();
+        (&mut self.bytes).limit(room)
     }
 
     /// The bytes, whose memory is used again when the last of them is dropped.
@@ -120,7 +121,7 @@ mod tests {
     async fn a_parts_memory_is_used_again_and_empty() {
         let buffers = Buffers::new(PART);
         let mut buffer = buffers.take(PART).await;
-        buffer.fill(b"abc");
+        buffer.space().put_slice(b"abc");
         let place = buffer.as_ref().as_ptr();
         drop(buffer.freeze());
         let again = buffers.take(PART).await;

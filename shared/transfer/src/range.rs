@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use backon::BackoffBuilder as _;
 use bytes::Bytes;
-use futures::StreamExt as _;
+use tokio::io::AsyncReadExt as _;
 
 use crate::{
     buffers::Buffer,
@@ -57,30 +57,34 @@ async fn fill<S: Source>(
     };
     let mut body =
         source.range(range.end - buffer.room() as u64..range.end).await.map_err(FileError::Source)?;
-    while let Some(bytes) = body.next().await {
-        let bytes = bytes.map_err(FileError::Source)?;
-        meter.fetched(bytes.len());
-        if bytes.len() > buffer.room() {
-            return Err(wrong_size(range.end + (bytes.len() - buffer.room()) as u64));
+    let broken = |error| FileError::Source(source.broken(error));
+    while buffer.room() > 0 {
+        let count = body.read_buf(&mut buffer.space()).await.map_err(broken)?;
+        if count == 0 {
+            // A connection that breaks is an error of the body; one that ends has said all that it has.
+            return Err(wrong_size(range.end - buffer.room() as u64));
         }
-        buffer.fill(&bytes);
+        meter.fetched(count);
     }
-    // A connection that breaks is an error of the body; one that ends has said all that it has.
-    if buffer.room() > 0 { Err(wrong_size(range.end - buffer.room() as u64)) } else { Ok(()) }
+    match body.read(&mut [0]).await.map_err(broken)? {
+        0 => Ok(()),
+        _ => Err(wrong_size(range.end + 1)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{collections::VecDeque, sync::Mutex};
 
-    use futures::stream::{self, Iter};
+    use std::{io, time::Duration};
 
-    use std::time::Duration;
+    use futures::stream::{self, Iter};
+    use tokio_util::io::StreamReader;
 
     use super::*;
     use crate::{buffers::Buffers, source::Retry};
 
-    type Said = Vec<Result<Bytes, &'static str>>;
+    type Said = Vec<io::Result<Bytes>>;
 
     /// Answers as scripted, and remembers what it was asked for.
     struct Scripted {
@@ -90,10 +94,13 @@ mod tests {
 
     impl Source for Scripted {
         type Error = &'static str;
-        type Body = Iter<std::vec::IntoIter<Result<Bytes, &'static str>>>;
+        type Body = StreamReader<Iter<std::vec::IntoIter<io::Result<Bytes>>>, Bytes>;
         async fn range(&self, range: Range<u64>) -> Result<Self::Body, &'static str> {
             self.asked.lock().unwrap().push(range);
-            self.answers.lock().unwrap().pop_front().unwrap_or(Err("final")).map(stream::iter)
+            self.answers.lock().unwrap().pop_front().unwrap_or(Err("final")).map(|said| StreamReader::new(stream::iter(said)))
+        }
+        fn broken(&self, _: io::Error) -> &'static str {
+            "broken"
         }
         fn retry(error: &&'static str) -> Retry {
             if *error == "final" { Retry::Never } else { Retry::Soon }
@@ -112,7 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_break_only_what_is_missing_is_asked_for() {
-        let broken = vec![Ok(Bytes::from_static(b"ab")), Err("broken")];
+        let broken = vec![Ok(Bytes::from_static(b"ab")), Err(io::ErrorKind::ConnectionReset.into())];
         let rest = vec![Ok(Bytes::from_static(b"cdef"))];
         let (fetched, asked) = ask(vec![Err("busy"), Ok(broken), Ok(rest)]).await;
         assert_eq!(fetched.unwrap(), "abcdef");

@@ -1,10 +1,9 @@
 //! Where bytes come from.
 
-use std::{future::Future, ops::Range, time::Duration};
+use std::{future::Future, io, ops::Range, time::Duration};
 
 use backon::ExponentialBuilder;
-use bytes::Bytes;
-use futures::Stream;
+use tokio::io::AsyncRead;
 
 /// The first delay; a test has no reason to wait.
 const FIRST_DELAY: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 200 });
@@ -15,12 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub trait Source: Send + Sync + 'static {
     /// Why it does not give its bytes.
     type Error: std::fmt::Display + Send + Sync + 'static;
-    /// Bytes on their way in.
-    type Body: Stream<Item = Result<Bytes, Self::Error>> + Send + Unpin;
+    /// Bytes on their way in. They are read into the memory that they are kept in: what writes them there directly
+    /// saves a copy of the whole file.
+    type Body: AsyncRead + Send + Unpin;
 
     /// Asks for bytes `range.start..range.end` of the file; the body holds those and no others, or ends in an
     /// error. More bytes than asked for are the caller's to notice.
     fn range(&self, range: Range<u64>) -> impl Future<Output = Result<Self::Body, Self::Error>> + Send;
+
+    /// What a body's error means.
+    fn broken(&self, error: io::Error) -> Self::Error;
 
     /// What the source calls this state of the file, once it was asked: kept in checkpoints, so that a source that
     /// changes between two invocations is noticed as one that changes between two ranges is.
