@@ -108,7 +108,8 @@ impl HttpClient {
             }
         }
         let uri: Uri = request.url.as_str().parse()?;
-        let connection = timeout(CONNECT, self.connect(uri)).await.map_err(|_| "connecting took too long")??;
+        let connection =
+            timeout(CONNECT, self.connect(uri)).await.map_err(|_| "connecting took too long")??;
         self.exchange(connection, &place, &request).await
     }
 
@@ -156,7 +157,10 @@ impl HttpClient {
         }
         early.extend(parts.read_buf);
         let stays = head.version == Version::HTTP_11
-            && !head.headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+            && !head
+                .headers
+                .get(CONNECTION)
+                .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         let back = stays.then(|| (Arc::clone(&self.kept), place.to_owned()));
         let body = Known::new(early.freeze(), length, parts.io.into_inner(), back);
         Ok(Response::from_parts(head, Body::new(Inner::Known(body))))
@@ -212,7 +216,10 @@ pub struct Body {
 
 enum Inner {
     Known(Known),
-    Streamed(Pin<Box<dyn AsyncRead + Send>>, #[expect(dead_code, reason = "it reads until it is dropped")] AbortOnDropHandle<hyper::Result<()>>),
+    Streamed(
+        Pin<Box<dyn AsyncRead + Send>>,
+        #[expect(dead_code, reason = "it reads until it is dropped")] AbortOnDropHandle<hyper::Result<()>>,
+    ),
 }
 
 /// A body whose length its head told.
@@ -226,7 +233,12 @@ struct Known {
 }
 
 impl Known {
-    fn new(mut early: Bytes, length: u64, connection: Connection, mut back: Option<(Arc<Kept>, String)>) -> Self {
+    fn new(
+        mut early: Bytes,
+        length: u64,
+        connection: Connection,
+        mut back: Option<(Arc<Kept>, String)>,
+    ) -> Self {
         if early.len() as u64 > length {
             // Somebody says more than was asked. The connection is not to be trusted further.
             early.truncate(usize::try_from(length).unwrap_or(usize::MAX));
@@ -282,7 +294,11 @@ impl Body {
 }
 
 impl AsyncRead for Body {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let Self { inner, patience, waits } = self.get_mut();
         let read = match inner {
             Inner::Known(known) => known.poll_read(cx, buffer),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use backon::Retryable as _;
 use contract::Secret;
-use jiff::{Timestamp, fmt::rfc2822};
 use http::{
     HeaderMap, StatusCode,
     header::{self, HeaderValue},
 };
+use jiff::{Timestamp, fmt::rfc2822};
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt as _;
 use transfer::Retry;
@@ -46,6 +46,10 @@ impl Hub {
             |error: String| runtime::Error::Misconfigured(format!("HF_ENDPOINT `{base}`: {error}"));
         let token = token.map(bearer).transpose()?;
         let base = Url::parse(base).map_err(|error| misconfigured(error.to_string()))?;
+        if names_a_user(&base) {
+            let remedy = "it names a user; store the Hub's token as a secret instead".to_owned();
+            return Err(runtime::Error::Misconfigured(format!("HF_ENDPOINT: {remedy}")).into());
+        }
         let client = HttpClient::new().map_err(|error| misconfigured(error.to_string()))?;
         Ok(Self { base, client, token })
     }
@@ -212,10 +216,18 @@ pub(crate) fn follow(response: &Response, from: &Url, path: &str) -> Result<Url,
     if !matches!(target.scheme(), "http" | "https") {
         return refuse(&shown(&target), "only http and https are followed");
     }
+    if names_a_user(&target) {
+        return refuse(&shown(&target), "it names a user");
+    }
     if from.scheme() == "https" && target.scheme() != "https" {
         return refuse(&shown(&target), "it would downgrade https to http");
     }
     Ok(target)
+}
+
+/// `https://user:password@host/`: logins stand in no address that is followed, and one that looks like a host is a trick.
+fn names_a_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 /// Scheme and host only; the rest may be a signature.
@@ -270,6 +282,12 @@ mod tests {
         }
         let plain = Url::parse("http://127.0.0.1:1").unwrap();
         assert!(!may_have_token(&plain, &plain));
+    }
+
+    #[test]
+    fn an_endpoint_with_a_login_is_refused_without_repeating_it() {
+        let refused = Hub::new("https://user:hunter2@hub.example", None).err().unwrap().to_string();
+        assert!(refused.contains("HF_ENDPOINT") && !refused.contains("hunter2"), "{refused}");
     }
 
     #[test]

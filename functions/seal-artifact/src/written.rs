@@ -32,11 +32,7 @@ impl Source for Written {
     }
 
     fn broken(&self, error: io::Error) -> AwsFailure {
-        AwsFailure {
-            operation: "s3:GetObject",
-            code: "BodyBroken".to_owned(),
-            message: error.to_string(),
-        }
+        AwsFailure { operation: "s3:GetObject", code: "BodyBroken".to_owned(), message: error.to_string() }
     }
 
     /// The SDK has tried again already; only a body that broke off is worth another call.

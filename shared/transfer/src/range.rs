@@ -97,7 +97,12 @@ mod tests {
         type Body = StreamReader<Iter<std::vec::IntoIter<io::Result<Bytes>>>, Bytes>;
         async fn range(&self, range: Range<u64>) -> Result<Self::Body, &'static str> {
             self.asked.lock().unwrap().push(range);
-            self.answers.lock().unwrap().pop_front().unwrap_or(Err("final")).map(|said| StreamReader::new(stream::iter(said)))
+            self.answers
+                .lock()
+                .unwrap()
+                .pop_front()
+                .unwrap_or(Err("final"))
+                .map(|said| StreamReader::new(stream::iter(said)))
         }
         fn broken(&self, _: io::Error) -> &'static str {
             "broken"

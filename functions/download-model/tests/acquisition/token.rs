@@ -101,11 +101,12 @@ async fn a_redirect_to_the_hubs_own_name_over_http_is_refused() {
 async fn invariant_10_a_host_that_dresses_up_as_the_hub_gets_no_token() {
     // All of these are the second host, whatever they begin with.
     for dress in ["hub@", "hub:443@", "huggingface.co%40"] {
-        let (hub, _) = redirected(|hub| {
+        let (hub, ended) = redirected(|hub| {
             let target = hub.storage_url().replace("https://", &format!("https://{dress}"));
             Fault::RedirectTo(format!("{target}/x"))
         })
         .await;
+        assert_eq!(ended.unwrap_err(), "RedirectRefused", "{dress}");
         assert!(told(&hub).iter().all(|seen| seen.host == Host::First), "{dress}: {:?}", told(&hub));
     }
 }
