@@ -25,6 +25,8 @@ pub struct Caller {
 pub enum Service {
     /// `X-Amz-Target: SageMaker.*`
     SageMaker,
+    /// `PUT /BatchPutMetrics`, signed for SageMaker
+    SageMakerMetrics,
     /// Scan operations of `X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.*`
     Ecr,
     /// `X-Amz-Target: AnyScaleFrontendService.*`

@@ -15,7 +15,7 @@ use crate::service::Caller;
 use super::route::{Credential, target};
 
 /// Input members that name what an operation acts on. Task tokens, secrets and payloads are not among them.
-const RESOURCE_MEMBERS: [&str; 22] = [
+const RESOURCE_MEMBERS: [&str; 29] = [
     "TrainingJobName",
     "ProcessingJobName",
     "ModelPackageName",
@@ -23,6 +23,13 @@ const RESOURCE_MEMBERS: [&str; 22] = [
     "EndpointName",
     "EndpointConfigName",
     "ModelName",
+    "ModelCardName",
+    "ArtifactArn",
+    "ActionName",
+    "ContextName",
+    "TrialComponentName",
+    "TrialName",
+    "ExperimentName",
     "ResourceArn",
     "repositoryName",
     "TableName",
@@ -61,6 +68,8 @@ impl Call {
             let resource =
                 RESOURCE_MEMBERS.iter().find_map(|name| form_value(body, name)).unwrap_or_default();
             (action, resource)
+        } else if credential.service == "sagemaker" && parts.uri.path() == "/BatchPutMetrics" {
+            ("BatchPutMetrics".to_owned(), resource_of_json(body))
         } else if credential.service == "lambda" && parts.uri.path().ends_with("/invocations") {
             ("InvokeFunction".to_owned(), parts.uri.path().split('/').nth(3).unwrap_or_default().to_owned())
         } else {
@@ -179,6 +188,8 @@ mod tests {
         assert_eq!(call("PUT", "/b/k", "s3", &[("x-amz-copy-source", "b/o")], "").action, "CopyObject");
         assert_eq!(call("GET", "/b?list-type=2", "s3", &[], "").action, "ListObjectsV2");
         assert_eq!(call("POST", "/", "iam", &[], "Action=CreateRole&RoleName=r").resource, "r");
+        let put = call("PUT", "/BatchPutMetrics", "sagemaker", &[], r#"{"TrialComponentName": "train-1"}"#);
+        assert_eq!((put.action.as_str(), put.resource.as_str()), ("BatchPutMetrics", "train-1"));
         let call = call("POST", "/2015-03-31/functions/lockstep-admit-run/invocations", "lambda", &[], "{}");
         assert_eq!((call.action.as_str(), call.resource.as_str()), ("InvokeFunction", "lockstep-admit-run"));
     }

@@ -85,6 +85,12 @@ impl Route {
         {
             return Self::InvokeEndpoint(name.to_owned());
         }
+        if parts.method == Method::PUT
+            && credential.service == "sagemaker"
+            && parts.uri.path() == "/BatchPutMetrics"
+        {
+            return Self::Own(Service::SageMakerMetrics, "BatchPutMetrics".to_owned());
+        }
         Self::PassOn
     }
 
@@ -158,6 +164,15 @@ mod tests {
             Route::InvokeEndpoint("tiny-lm".into())
         );
         assert_eq!(signed("s3", "POST", "/endpoints/tiny-lm/invocations", None), Route::PassOn);
+    }
+
+    #[test]
+    fn metrics_are_told_from_a_bucket_of_that_name() {
+        assert_eq!(
+            signed("sagemaker", "PUT", "/BatchPutMetrics", None),
+            Route::Own(Service::SageMakerMetrics, "BatchPutMetrics".into())
+        );
+        assert_eq!(signed("s3", "PUT", "/BatchPutMetrics", None), Route::PassOn);
     }
 
     #[test]

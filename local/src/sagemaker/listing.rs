@@ -31,24 +31,32 @@ pub(super) fn page(request: &Object, summaries: Vec<Object>, listing: &Listing) 
         .collect();
     keyed.sort_by(|(a, _), (b, _)| if descending { b.cmp(a) } else { a.cmp(b) });
 
-    if let Some(token) = text(request, "NextToken") {
-        let after =
-            URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(
-                || validation("Invalid pagination token: NextToken must come from an earlier answer"),
-            )?;
-        // The token is the last key given, so what is created in between neither repeats nor hides anything.
+    if let Some(after) = after(request)? {
         keyed.retain(|(key, _)| if descending { *key < after } else { *key > after });
     }
     let limit = request.get("MaxResults").and_then(Value::as_u64).map_or(10, |limit| limit as usize);
     let more = keyed.len() > limit;
     keyed.truncate(limit);
-    let next = if more { keyed.last().map(|(key, _)| URL_SAFE_NO_PAD.encode(key)) } else { None };
+    let next = if more { keyed.last().map(|(key, _)| token(key)) } else { None };
     let mut answer =
         json!({listing.items: keyed.into_iter().map(|(_, summary)| summary).collect::<Vec<_>>()});
     if let Some(next) = next {
         answer["NextToken"] = Value::String(next);
     }
     Ok(answer)
+}
+
+/// The token of the page that comes after this key. What is created in between neither repeats nor hides anything.
+pub(super) fn token(key: &str) -> String {
+    URL_SAFE_NO_PAD.encode(key)
+}
+
+/// The key that the page comes after, where the request has a token.
+pub(super) fn after(request: &Object) -> Result<Option<String>, AwsError> {
+    let Some(token) = text(request, "NextToken") else { return Ok(None) };
+    let key = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    key.map(Some)
+        .ok_or_else(|| validation("Invalid pagination token: NextToken must come from an earlier answer"))
 }
 
 fn wanted(request: &Object, summary: &Object, listing: &Listing) -> bool {
@@ -61,6 +69,10 @@ fn wanted(request: &Object, summary: &Object, listing: &Listing) -> bool {
             time(request, &format!("{member}Before")).is_none_or(|bound| at.is_none_or(|at| at < bound));
         after && before
     };
+    // Lineage and experiments name the bounds otherwise, and count them in.
+    let created = time(summary, "CreationTime");
+    let since = time(request, "CreatedAfter").is_none_or(|bound| created.is_none_or(|at| at >= bound));
+    let until = time(request, "CreatedBefore").is_none_or(|bound| created.is_none_or(|at| at <= bound));
     // Names are compared without regard to case, as the service does.
     let name = text(summary, listing.name).unwrap_or_default().to_lowercase();
     text(request, "NameContains").is_none_or(|part| name.contains(&part.to_lowercase()))
@@ -69,19 +81,28 @@ fn wanted(request: &Object, summary: &Object, listing: &Listing) -> bool {
         })
         && within("CreationTime")
         && within("LastModifiedTime")
+        && since
+        && until
 }
 
 fn sort_key(summary: &Object, sort_by: &str, listing: &Listing) -> String {
     let name = text(summary, listing.name).unwrap_or_default();
-    // A package version sorts as a number; every other family has one resource of a name.
-    let version = summary.get("ModelPackageVersion").and_then(Value::as_u64).unwrap_or(0);
+    // What tells resources of one name apart: a version, which sorts as a number, or where an association ends.
+    let version = ["ModelPackageVersion", "ModelCardVersion"]
+        .iter()
+        .find_map(|member| summary.get(*member).and_then(Value::as_u64))
+        .unwrap_or(0);
+    let end = text(summary, "DestinationArn").unwrap_or_default();
     let created = summary.get("CreationTime").and_then(Value::as_f64).unwrap_or(0.0);
-    let tail = format!("{name}\u{0}{version:09}");
+    let tail = format!("{name}\u{0}{version:09}\u{0}{end}");
     match sort_by {
-        "Name" => tail,
+        "Name" | "Version" => tail,
         "Status" => {
             let status = listing.status.and_then(|member| text(summary, member)).unwrap_or_default();
             format!("{status}\u{0}{tail}")
+        }
+        "SourceArn" | "DestinationArn" | "SourceType" | "DestinationType" => {
+            format!("{}\u{0}{tail}", text(summary, sort_by).unwrap_or_default())
         }
         _ => format!("{:020.3}\u{0}{tail}", created),
     }

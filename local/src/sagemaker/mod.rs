@@ -1,16 +1,20 @@
 //! SageMaker, ECR image scans and Application Auto Scaling, as far as Lockstep uses them; see `README.md` beside this
 //! file for what is emulated and what departs from AWS.
 
+mod association;
 mod autoscaling;
 mod backend;
 mod container;
 mod endpoint;
 mod endpoint_config;
 mod events;
+mod experiment;
 mod image_scan;
 mod images;
 mod instance_types;
 mod invocation;
+mod lineage;
+mod lineage_query;
 mod listing;
 mod logs;
 mod model;
@@ -22,6 +26,8 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod training_job;
+mod trial_component;
+mod trial_metrics;
 mod validation;
 
 use std::collections::BTreeMap;
@@ -37,6 +43,7 @@ use tokio::sync::watch;
 
 use self::backend::Backend;
 use self::events::Events;
+use self::lineage::{ACTION, ARTIFACT, CONTEXT};
 use self::validation::Object;
 use crate::jobs::process::Spawner;
 use crate::service::{AwsError, Caller, Config, Service};
@@ -70,7 +77,9 @@ struct State {
     processing_jobs: BTreeMap<String, Job>,
     package_groups: BTreeMap<String, Object>,
     packages: model_package::Packages,
-    cards: BTreeMap<String, Object>,
+    cards: BTreeMap<String, Vec<Object>>,
+    lineage: lineage::Lineage,
+    experiments: experiment::Experiments,
     models: BTreeMap<String, Object>,
     endpoint_configs: BTreeMap<String, Object>,
     endpoints: BTreeMap<String, endpoint::Endpoint>,
@@ -98,7 +107,9 @@ impl State {
             .chain(self.processing_jobs.values().filter_map(|job| arn(&job.record, "ProcessingJobArn")))
             .chain(self.package_groups.values().filter_map(|group| arn(group, "ModelPackageGroupArn")))
             .chain(self.packages.arns())
-            .chain(self.cards.values().filter_map(|card| arn(card, "ModelCardArn")))
+            .chain(self.cards.values().flatten().filter_map(|card| arn(card, "ModelCardArn")))
+            .chain(self.lineage.arns())
+            .chain(self.experiments.arns())
             .chain(self.models.values().filter_map(|model| arn(model, "ModelArn")))
             .chain(self.endpoint_configs.values().filter_map(|config| arn(config, "EndpointConfigArn")))
             .chain(self.endpoints.values().map(|endpoint| endpoint.arn.as_str()))
@@ -157,6 +168,41 @@ impl SageMaker {
             (Service::SageMaker, "ListModelPackages") => inner.list_model_packages(&body),
             (Service::SageMaker, "CreateModelCard") => inner.create_model_card(&caller, &body),
             (Service::SageMaker, "DescribeModelCard") => inner.describe_model_card(&body),
+            (Service::SageMaker, "UpdateModelCard") => inner.update_model_card(&caller, &body),
+            (Service::SageMaker, "ListModelCards") => inner.list_model_cards(&body),
+            (Service::SageMaker, "ListModelCardVersions") => inner.list_model_card_versions(&body),
+            (Service::SageMaker, "CreateArtifact") => inner.create_lineage(&ARTIFACT, &caller, &body),
+            (Service::SageMaker, "DescribeArtifact") => inner.describe_lineage(&ARTIFACT, &body),
+            (Service::SageMaker, "ListArtifacts") => inner.list_lineage(&ARTIFACT, &body),
+            (Service::SageMaker, "UpdateArtifact") => inner.update_lineage(&ARTIFACT, &caller, &body),
+            (Service::SageMaker, "DeleteArtifact") => inner.delete_lineage(&ARTIFACT, &body),
+            (Service::SageMaker, "CreateAction") => inner.create_lineage(&ACTION, &caller, &body),
+            (Service::SageMaker, "DescribeAction") => inner.describe_lineage(&ACTION, &body),
+            (Service::SageMaker, "ListActions") => inner.list_lineage(&ACTION, &body),
+            (Service::SageMaker, "UpdateAction") => inner.update_lineage(&ACTION, &caller, &body),
+            (Service::SageMaker, "DeleteAction") => inner.delete_lineage(&ACTION, &body),
+            (Service::SageMaker, "CreateContext") => inner.create_lineage(&CONTEXT, &caller, &body),
+            (Service::SageMaker, "DescribeContext") => inner.describe_lineage(&CONTEXT, &body),
+            (Service::SageMaker, "ListContexts") => inner.list_lineage(&CONTEXT, &body),
+            (Service::SageMaker, "UpdateContext") => inner.update_lineage(&CONTEXT, &caller, &body),
+            (Service::SageMaker, "DeleteContext") => inner.delete_lineage(&CONTEXT, &body),
+            (Service::SageMaker, "AddAssociation") => inner.add_association(&caller, &body),
+            (Service::SageMaker, "DeleteAssociation") => inner.delete_association(&body),
+            (Service::SageMaker, "ListAssociations") => inner.list_associations(&body),
+            (Service::SageMaker, "QueryLineage") => inner.query_lineage(&body),
+            (Service::SageMaker, "CreateExperiment") => inner.create_experiment(&caller, &body),
+            (Service::SageMaker, "DescribeExperiment") => inner.describe_experiment(&body),
+            (Service::SageMaker, "ListExperiments") => inner.list_experiments(&body),
+            (Service::SageMaker, "CreateTrial") => inner.create_trial(&caller, &body),
+            (Service::SageMaker, "DescribeTrial") => inner.describe_trial(&body),
+            (Service::SageMaker, "ListTrials") => inner.list_trials(&body),
+            (Service::SageMaker, "CreateTrialComponent") => inner.create_trial_component(&caller, &body),
+            (Service::SageMaker, "UpdateTrialComponent") => inner.update_trial_component(&caller, &body),
+            (Service::SageMaker, "DescribeTrialComponent") => inner.describe_trial_component(&body),
+            (Service::SageMaker, "ListTrialComponents") => inner.list_trial_components(&body),
+            (Service::SageMaker, "AssociateTrialComponent") => inner.associate_trial_component(&body),
+            (Service::SageMaker, "DisassociateTrialComponent") => inner.disassociate_trial_component(&body),
+            (Service::SageMakerMetrics, "BatchPutMetrics") => inner.batch_put_metrics(&body),
             (Service::SageMaker, "CreateModel") => inner.create_model(&body).await,
             (Service::SageMaker, "DescribeModel") => inner.describe_model(&body),
             (Service::SageMaker, "DeleteModel") => inner.delete_model(&body),
@@ -235,4 +281,9 @@ fn set(object: &mut Object, member: &str, value: impl Into<Value>) {
 /// Some of a record's members, those that are there.
 fn some(record: &Object, members: &[&str]) -> Object {
     members.iter().filter_map(|name| Some(((*name).to_owned(), record.get(*name)?.clone()))).collect()
+}
+
+/// The name at the end of an ARN, or the name itself.
+fn last_part(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
 }

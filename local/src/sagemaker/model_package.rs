@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::events::{Event, milliseconds};
 use super::listing::{Listing, page};
 use super::validation::{Member, Object, Shape, check, may, must, required, shapes, text, validation};
-use super::{Inner, PHASE, now, set, some, user_context};
+use super::{Inner, PHASE, last_part, now, set, some, user_context};
 use crate::service::{AwsError, Caller};
 
 const APPROVAL: Shape = Shape::OneOf(&["Approved", "Rejected", "PendingManualApproval"]);
@@ -80,15 +80,7 @@ const CREATE: &[Member] = &[
     may("CertifyForMarketplace", &Shape::Flag),
     may("Tags", &shapes::TAGS),
     may("ModelApprovalStatus", &APPROVAL),
-    may(
-        "MetadataProperties",
-        &Shape::Structure(&[
-            may("CommitId", &shapes::DESCRIPTION),
-            may("Repository", &shapes::DESCRIPTION),
-            may("GeneratedBy", &shapes::DESCRIPTION),
-            may("ProjectId", &shapes::DESCRIPTION),
-        ]),
-    ),
+    may("MetadataProperties", &shapes::METADATA_PROPERTIES),
     may("ModelMetrics", &Shape::Free),
     may("ClientToken", &CLIENT_TOKEN),
     may("CustomerMetadataProperties", &METADATA),
@@ -474,9 +466,4 @@ impl Packages {
 
 fn no_package(arn: &str) -> AwsError {
     validation(format!("ModelPackage {arn} does not exist."))
-}
-
-/// The name at the end of an ARN, or the name itself.
-fn last_part(name: &str) -> &str {
-    name.rsplit('/').next().unwrap_or(name)
 }

@@ -81,6 +81,25 @@ pub(super) mod shapes {
     pub(in super::super) const IMAGE: Shape = Shape::Text { min: 0, max: 255, pattern: Some("[\\S]+") };
     pub(in super::super) const ANY_TEXT: Shape = Shape::Text { min: 0, max: 100_000, pattern: None };
     pub(in super::super) const DESCRIPTION: Shape = Shape::Text { min: 0, max: 1024, pattern: None };
+    /// Names of what lineage and experiments are made of.
+    pub(in super::super) const ENTITY_NAME: Shape =
+        Shape::Text { min: 1, max: 120, pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,119}") };
+    pub(in super::super) const ENTITY_NAME_OR_ARN: Shape = Shape::Text {
+        min: 1,
+        max: 256,
+        pattern: Some(
+            "(arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:(experiment|experiment-trial|experiment-trial-component|artifact|action|context)\\/)?([a-zA-Z0-9](-*[a-zA-Z0-9]){0,119})",
+        ),
+    };
+    pub(in super::super) const ENTITY_DESCRIPTION: Shape = Shape::Text { min: 0, max: 3072, pattern: None };
+    pub(in super::super) const METADATA_PROPERTIES: Shape = Shape::Structure(&[
+        may("CommitId", &DESCRIPTION),
+        may("Repository", &DESCRIPTION),
+        may("GeneratedBy", &DESCRIPTION),
+        may("ProjectId", &DESCRIPTION),
+    ]);
+    /// Seconds since the epoch.
+    pub(in super::super) const TIME: Shape = Shape::Number { min: f64::MIN };
     pub(in super::super) const ENVIRONMENT: Shape = Shape::Table {
         max: 100,
         key: &Shape::Text { min: 0, max: 1024, pattern: Some("[a-zA-Z_][a-zA-Z0-9_]*") },
@@ -148,6 +167,11 @@ pub(super) fn check(members: &'static [Member], body: &Value) -> Result<Object, 
 /// SageMaker's name for nearly every refusal.
 pub(super) fn validation(message: impl Into<String>) -> AwsError {
     AwsError::client("ValidationException", message)
+}
+
+/// SageMaker's refusal where the operation declares one for what is not there.
+pub(super) fn not_found(message: impl Into<String>) -> AwsError {
+    AwsError::client("ResourceNotFound", message)
 }
 
 fn structure(
@@ -385,6 +409,8 @@ mod tests {
             &shapes::KMS_KEY,
             &shapes::IMAGE,
             &shapes::NAME_CONTAINS,
+            &shapes::ENTITY_NAME,
+            &shapes::ENTITY_NAME_OR_ARN,
         ] {
             let Shape::Text { pattern: Some(pattern), .. } = shape else { panic!("{shape:?}") };
             assert!(Regex::new(&format!("^(?s:{pattern})$")).is_ok(), "{pattern}");

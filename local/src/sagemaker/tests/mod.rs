@@ -2,9 +2,12 @@
 
 mod account;
 mod approvals;
+mod cards;
 mod container;
 mod endpoints;
 mod evaluation;
+mod experiments;
+mod lineage;
 mod scaling;
 mod scans;
 mod training;
@@ -39,6 +42,20 @@ impl Account {
 
     async fn refusal(&self, action: &str, body: Value) -> AwsError {
         self.try_call(action, body).await.unwrap_err()
+    }
+}
+
+/// Everything that a listing holds, and on how many pages, one item after the other.
+async fn all_pages(account: &Account, action: &str, items: &str, mut request: Value) -> (Vec<Value>, usize) {
+    let (mut all, mut pages) = (Vec::new(), 0);
+    loop {
+        let answer = account.call(action, request.clone()).await;
+        all.extend(answer[items].as_array().unwrap().iter().cloned());
+        pages += 1;
+        match answer.get("NextToken") {
+            Some(token) => request["NextToken"] = token.clone(),
+            None => return (all, pages),
+        }
     }
 }
 
