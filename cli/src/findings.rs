@@ -1,12 +1,10 @@
 //! What the account itself says after a run: evidence, metrics, endpoint, and what is left.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_s3::Client as S3;
 use aws_sdk_sagemaker::Client as SageMaker;
 use aws_sdk_sagemaker::types::{EndpointStatus, ProcessingJobStatus, TrainingJobStatus};
 use contract::{ErrorName, Gate, ModelMetrics, RunId};
-use evidence::{Envelope, Link, Statement, TrustRoot};
+use evidence::{LINK_PREDICATE, Link, TrustRoot};
 
 use crate::error::Error;
 use crate::history::{Status, Timeline};
@@ -37,10 +35,10 @@ pub(crate) async fn gates(
     s3: &S3,
     bucket: &str,
     run: &RunId,
-    trust: &BTreeMap<String, String>,
+    trust: &serde_json::Value,
     timeline: &Timeline,
 ) -> Result<Vec<GateRow>, Error> {
-    let trust = TrustRoot::parse(&serde_json::json!(trust).to_string())?;
+    let trust = TrustRoot::parse(trust.to_string().as_bytes())?;
     let refusing = refusing_gate(timeline);
     let mut rows = Vec::new();
     for gate in Gate::ALL {
@@ -68,13 +66,8 @@ pub(crate) async fn gates(
 
 /// A link is shown as what it says only if it verifies and is this gate's of this run.
 fn judge(bytes: &[u8], gate: Gate, run: &RunId, trust: &TrustRoot) -> Verdict {
-    let Some(key) = trust.key(gate.function()) else {
-        return Verdict::Unverified("no key is trusted for it".to_owned());
-    };
-    let statement =
-        Envelope::parse(bytes).and_then(|envelope| envelope.verify::<Statement<Link>>(key, gate.function()));
-    match statement {
-        Ok(statement) if statement.predicate.gate == gate && statement.predicate.run_id == *run => {
+    match trust.open::<Link>(gate.function(), LINK_PREDICATE, bytes) {
+        Ok((statement, _)) if statement.predicate.gate == gate && statement.predicate.run_id == *run => {
             Verdict::Signed(format!("{:?}", statement.predicate.verdict))
         }
         Ok(_) => Verdict::Unverified("it is another gate's or another run's".to_owned()),
@@ -295,7 +288,8 @@ mod tests {
 
     #[test]
     fn a_link_that_does_not_verify_is_not_shown_as_passed() {
-        let trust = TrustRoot::parse("{}").unwrap();
+        let empty = format!(r#"{{"schema": "{}", "keys": []}}"#, evidence::TRUST_ROOT_SCHEMA);
+        let trust = TrustRoot::parse(empty.as_bytes()).unwrap();
         let run = RunId::of(&["x"]);
         assert!(matches!(judge(b"{}", Gate::Admit, &run, &trust), Verdict::Unverified(_)));
     }

@@ -314,6 +314,7 @@ impl Account {
             "security_group_ids": unique(wire::elements(&groups, "groupId")),
             "evaluation_writers": [self.connection.data_steward.user_id],
             "policy_path": self.policy()?,
+            "code_revision": code_revision(&self.options.root).await,
         });
         Ok(variables.as_object().cloned().unwrap_or_default())
     }
@@ -495,5 +496,18 @@ fn remove_leftovers(accounts: &Path) {
         if !is_kept && process.is_some_and(|process| !crate::connection::is_alive(process)) {
             let _ = std::fs::remove_dir_all(folder.path());
         }
+    }
+}
+/// The commit that is checked out, and whether the tree differs from it; a copy without git has none.
+async fn code_revision(root: &Path) -> String {
+    let git = async |arguments: &[&str]| {
+        let output = tokio::process::Command::new("git").arg("-C").arg(root).args(arguments).output().await;
+        let output = output.ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(commit) = git(&["rev-parse", "HEAD"]).await else { return "unknown".to_owned() };
+    match git(&["status", "--porcelain"]).await.as_deref() {
+        Some("") => commit,
+        _ => format!("{commit}-dirty"),
     }
 }

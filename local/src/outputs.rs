@@ -34,7 +34,7 @@ pub struct Outputs {
     /// The endpoints that a request may choose.
     pub endpoints: BTreeMap<String, Value>,
     /// The signing keys' public halves, by verb.
-    pub trust_root: BTreeMap<String, String>,
+    pub trust_root: serde_json::Value,
     /// The role of schedules.
     pub scheduler_role_arn: String,
     /// Every output as it came, for what is not named above.

@@ -6,8 +6,8 @@ use aws_config::SdkConfig;
 use contract::{
     Admission, AdmitInput, Gate, Request, RunContext, RunId, RunPlan, S3Uri, Sha256Digest, Trigger,
 };
-use evidence::Subject;
-use runtime::{Attestor, Claim, Coordination, Environment, Objects};
+use evidence::{Carried, DOCUMENT, Subject};
+use runtime::{Attestor, Claim, Coordination, Environment, Objects, Passed};
 
 use crate::{
     data,
@@ -157,10 +157,12 @@ impl AdmitRun {
             .objects
             .write(&self.settings.work_bucket, &format!("{}plan.json", run_id.prefix()), &plan)
             .await?;
+        let carries = self.carry(&plan, bytes).await?;
         let request = &plan.request;
         let facts = BTreeMap::from([
             ("request".to_owned(), request_sha256.to_string()),
             ("plan".to_owned(), place.sha256.to_string()),
+            ("policy".to_owned(), plan.policy_sha256.to_string()),
             ("image".to_owned(), plan.image.digest.clone()),
             ("training_data".to_owned(), request.training.data.sha256.to_string()),
             ("training_rows".to_owned(), training_rows.to_string()),
@@ -170,7 +172,8 @@ impl AdmitRun {
             ("cost_usd".to_owned(), format!("{cost_usd:.2}")),
         ]);
         let subject = Subject::new("request", &request_sha256);
-        let link = self.attestor.pass(Gate::Admit, &run_id, &plan.policy_sha256, subject, &[], facts).await?;
+        let passed = Passed { gate: Gate::Admit, subject, predecessors: &[], facts, carries };
+        let link = self.attestor.pass(&run_id, &plan.policy_sha256, passed).await?;
         Ok(RunContext {
             run_id,
             execution_arn,
@@ -180,5 +183,17 @@ impl AdmitRun {
             limits,
             link,
         })
+    }
+
+    /// What the run was asked for, what was made of it, and what it is judged by: copies for whoever verifies later,
+    /// when requests have been deleted and policies changed.
+    async fn carry(&self, plan: &RunPlan, request: &[u8]) -> Result<Vec<Carried>, AdmitError> {
+        let policy = self.objects.policy_bytes(self.attestor.bucket(), &self.settings.policy).await?;
+        let (run, attestor) = (&plan.run_id, &self.attestor);
+        Ok(vec![
+            attestor.carry_value(run, "admit-run/plan.json", plan).await?.1,
+            attestor.carry_as_it_is(run, "admit-run/policy.json", DOCUMENT, &policy).await?,
+            attestor.carry_as_it_is(run, "admit-run/request.json", DOCUMENT, request).await?,
+        ])
     }
 }

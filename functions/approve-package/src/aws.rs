@@ -4,13 +4,14 @@ use aws_sdk_sagemaker::{
     Client,
     operation::describe_model_package::DescribeModelPackageOutput,
     types::{
-        InferenceSpecification, MetricsSource, ModelApprovalStatus, ModelCompressionType, ModelDataSource,
-        ModelMetrics, ModelPackageContainerDefinition, ModelQuality, ProductionVariantInstanceType,
-        S3ModelDataSource, S3ModelDataType, TransformInstanceType,
+        InferenceSpecification, MetricsSource, ModelApprovalStatus, ModelCardStatus, ModelCompressionType,
+        ModelDataSource, ModelMetrics, ModelPackageContainerDefinition, ModelPackageModelCard, ModelQuality,
+        ProductionVariantInstanceType, S3ModelDataSource, S3ModelDataType, TransformInstanceType,
     },
 };
-use contract::{Artifact, Evaluation, RunPlan};
+use contract::{Artifact, Evaluation, RunId, RunPlan};
 use runtime::{failed, is_missing};
+use serde_json::Value;
 
 use crate::{error::ApproveError, settings::Settings};
 
@@ -93,6 +94,7 @@ pub async fn register(
     plan: &RunPlan,
     artifact: &Artifact,
     evaluation: &Evaluation,
+    card: &Value,
 ) -> Result<String, ApproveError> {
     let source = S3ModelDataSource::builder()
         .s3_uri(format!("s3://{}/{}", settings.work_bucket, artifact.prefix))
@@ -121,6 +123,12 @@ pub async fn register(
         .model_package_description(description(plan))
         .model_approval_status(ModelApprovalStatus::PendingManualApproval)
         .inference_specification(inference.build())
+        .model_card(
+            ModelPackageModelCard::builder()
+                .model_card_content(card.to_string())
+                .model_card_status(ModelCardStatus::Pendingreview)
+                .build(),
+        )
         .model_metrics(ModelMetrics::builder().model_quality(quality).build())
         .customer_metadata_properties(RUN_ID, plan.run_id.as_str())
         .customer_metadata_properties(ARTIFACT, artifact.content_sha256.as_str())
@@ -149,6 +157,24 @@ fn description(plan: &RunPlan) -> String {
 pub async fn describe(sagemaker: &Client, arn: &str) -> Result<DescribeModelPackageOutput, ApproveError> {
     let described = sagemaker.describe_model_package().model_package_name(arn).send().await;
     Ok(described.map_err(failed("sagemaker:DescribeModelPackage"))?)
+}
+
+/// Makes the run's model card, unless it exists.
+///
+/// # Errors
+/// `ServiceUnavailable`.
+pub async fn ensure_card(sagemaker: &Client, run: &RunId, card: &Value) -> Result<(), ApproveError> {
+    let sent = sagemaker
+        .create_model_card()
+        .model_card_name(run.serving_name())
+        .content(card.to_string())
+        .model_card_status(ModelCardStatus::Pendingreview)
+        .send()
+        .await;
+    let Err(error) = sent else { return Ok(()) };
+    let failure = failed("sagemaker:CreateModelCard")(error);
+    // An earlier try of this run made it.
+    if failure.code == "ConflictException" { Ok(()) } else { Err(failure.into()) }
 }
 
 /// The package still says what was registered: run, artefact, image and place.

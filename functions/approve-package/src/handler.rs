@@ -8,16 +8,20 @@ use contract::{
     Approval, ApproveInput, Artifact, Evaluation, Gate, Package, RunContext, RunPlan, TaskToken, Wait,
     WaitKind,
 };
-use evidence::Subject;
-use runtime::{Attestor, Callback, Environment, Objects, failed};
+use evidence::{Carried, DOCUMENT, Subject};
+use runtime::{Attestor, Callback, Environment, Evidence, Objects, Passed, failed};
 use serde::Serialize;
 
 use crate::{
     aws,
+    card_facts::{self, Said},
     error::ApproveError,
     policy::{self, Decision},
     settings::Settings,
 };
+
+/// Where the model card lies below the run's prefix.
+const CARD: &str = "approve-package/model-card.json";
 
 /// The function.
 pub struct ApprovePackage {
@@ -25,6 +29,7 @@ pub struct ApprovePackage {
     sagemaker: aws_sdk_sagemaker::Client,
     sns: aws_sdk_sns::Client,
     objects: Objects,
+    evidence: Evidence,
     attestor: Attestor,
     callback: Callback,
 }
@@ -65,12 +70,15 @@ impl ApprovePackage {
     /// [`runtime::Error::Misconfigured`].
     pub fn new(config: &SdkConfig) -> Result<Self, runtime::Error> {
         let mut environment = Environment::of("approve-package");
+        let s3 = aws_sdk_s3::Client::new(config);
+        let attestor = Attestor::read(&mut environment, config);
         let function = Self {
             settings: Settings::read(&mut environment),
             sagemaker: aws_sdk_sagemaker::Client::new(config),
             sns: aws_sdk_sns::Client::new(config),
-            objects: Objects::new(aws_sdk_s3::Client::new(config)),
-            attestor: Attestor::read(&mut environment, config),
+            objects: Objects::new(s3.clone()),
+            evidence: Evidence::new(s3, attestor.bucket().to_owned()),
+            attestor,
             callback: Callback::read(&mut environment, config),
         };
         environment.finish(function)
@@ -100,12 +108,23 @@ impl ApprovePackage {
         self.settings.policy.check(run)?;
         let plan = self.objects.plan(run).await?;
         aws::ensure_group(&self.sagemaker, &plan.request.registry.model_package_group).await?;
+        let said = Said {
+            admit: self.evidence.said(&run.run_id, Gate::Admit).await?,
+            seal_model: self.evidence.said(&run.run_id, Gate::SealModel).await?,
+            train: self.evidence.said(&run.run_id, Gate::Train).await?,
+        };
+        let cards = card_facts::cards(&plan, &said, artifact, evaluation, &self.settings.work_bucket);
+        let (card, _) = self.attestor.carry_value(&run.run_id, CARD, &cards.whole).await?;
+        aws::ensure_card(&self.sagemaker, &run.run_id, &cards.whole).await?;
         let arn = match aws::find(&self.sagemaker, &plan).await? {
             Some(earlier) => earlier.model_package_arn.unwrap_or_default(),
-            None => aws::register(&self.sagemaker, &self.settings, &plan, artifact, evaluation).await?,
+            None => {
+                let card = &cards.of_package;
+                aws::register(&self.sagemaker, &self.settings, &plan, artifact, evaluation, card).await?
+            }
         };
         let serving = aws::serving(&self.sagemaker, &run.endpoint).await?;
-        Ok(Package { arn, digest: artifact.content_sha256.clone(), serving })
+        Ok(Package { arn, digest: artifact.content_sha256.clone(), card, serving })
     }
 
     async fn ask(
@@ -226,10 +245,17 @@ impl ApprovePackage {
             facts.insert("decided_at".to_owned(), at.to_string());
         }
         let subject = Subject::new(&package.arn, &artifact.content_sha256);
-        let link = self
-            .attestor
-            .pass(Gate::Approve, &run.run_id, &run.policy_sha256, subject, &[&evaluation.link], facts)
-            .await?;
+        facts.insert("model_card".to_owned(), package.card.sha256.to_string());
+        let card =
+            Carried { path: CARD.to_owned(), sha256: package.card.sha256.clone(), kind: DOCUMENT.to_owned() };
+        let passed = Passed {
+            gate: Gate::Approve,
+            subject,
+            predecessors: &[&evaluation.link],
+            facts,
+            carries: vec![card],
+        };
+        let link = self.attestor.pass(&run.run_id, &run.policy_sha256, passed).await?;
         Ok(Approval { approver: approver.map(str::to_owned), reason: reason.to_owned(), link })
     }
 }

@@ -1,6 +1,8 @@
 //! `approve-package`: registers the model package, asks for approval, and signs who approved which digest.
 
 mod aws;
+mod card;
+mod card_facts;
 mod error;
 mod handler;
 mod policy;

@@ -8,7 +8,7 @@ use contract::{
     TaskToken, Wait, WaitKind,
 };
 use evidence::{Subject, VerifiedChain, verify_chain};
-use runtime::{Attestor, Callback, Environment, Evidence, Inputs, Lease, Objects};
+use runtime::{Attestor, Callback, Environment, Evidence, Inputs, Lease, Objects, Passed};
 use serde::Serialize;
 
 use crate::{
@@ -130,14 +130,11 @@ impl DeployEndpoint {
         package: &Package,
         chain: &Chain,
     ) -> Result<VerifiedChain, DeployError> {
-        let mut links = Vec::new();
-        for (gate, reference) in by_gate(chain) {
-            links.push(self.evidence.load(gate, reference).await?);
-        }
-        let Some(trust) = &self.settings.trust else {
-            return Err(runtime::Error::Misconfigured("the trust root is empty".to_owned()).into());
-        };
-        let verified = verify_chain(&run.run_id, &run.policy_sha256, Gate::RecheckImage, &links, trust)?;
+        let named = by_gate(chain);
+        let files = self.evidence.load(&run.run_id, &named).await?;
+        let trust = self.evidence.trust_root(&self.settings.trust).await?;
+        let (id, policy) = (&run.run_id, &run.policy_sha256);
+        let verified = verify_chain(id, policy, Gate::RecheckImage, &named, &files, &trust)?;
         let bound = [
             (Gate::Admit, "plan", run.plan.sha256.as_str(), "plan"),
             (Gate::Admit, "image", plan.image.digest.as_str(), "image"),
@@ -200,16 +197,15 @@ impl DeployEndpoint {
         ]);
         let subject = Subject::new(&ours, &artifact.content_sha256);
         let before = [&chain.recheck_image];
-        let link = self
-            .attestor
-            .pass(Gate::Deploy, &run.run_id, &run.policy_sha256, subject, &before, facts)
-            .await?;
+        let carries = Vec::new();
+        let passed = Passed { gate: Gate::Deploy, subject, predecessors: &before, facts, carries };
+        let link = self.attestor.pass(&run.run_id, &run.policy_sha256, passed).await?;
         Ok(Deployment { endpoint_name: run.endpoint.clone(), endpoint_config_name: ours, link })
     }
 }
 
-fn by_gate(chain: &Chain) -> [(Gate, &LinkRef); 8] {
-    [
+fn by_gate(chain: &Chain) -> BTreeMap<Gate, LinkRef> {
+    let links = [
         (Gate::Admit, &chain.admit),
         (Gate::SealModel, &chain.seal_model),
         (Gate::JudgeFindings, &chain.judge_findings),
@@ -218,5 +214,6 @@ fn by_gate(chain: &Chain) -> [(Gate, &LinkRef); 8] {
         (Gate::JudgeMetrics, &chain.judge_metrics),
         (Gate::Approve, &chain.approve),
         (Gate::RecheckImage, &chain.recheck_image),
-    ]
+    ];
+    links.into_iter().map(|(gate, link)| (gate, link.clone())).collect()
 }

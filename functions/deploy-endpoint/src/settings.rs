@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use evidence::TrustRoot;
-use runtime::{Environment, PolicyPin, var};
+use runtime::{Environment, PolicyPin, TrustPin, var};
 use serde::Deserialize;
 
 /// An endpoint that the infrastructure declares.
@@ -31,7 +30,7 @@ pub struct Settings {
     /// Security groups.
     pub security_groups: Vec<String>,
     /// Which key may sign for which gate.
-    pub trust: Option<TrustRoot>,
+    pub trust: TrustPin,
 }
 
 impl Settings {
@@ -45,7 +44,7 @@ impl Settings {
             role_arn: environment.text(&var::ENDPOINT_ROLE_ARN),
             subnets: environment.list(&var::SUBNET_IDS),
             security_groups: environment.list(&var::SECURITY_GROUP_IDS),
-            trust: environment.parsed(&var::TRUST_ROOT, |text| TrustRoot::parse(text).map(Some)),
+            trust: TrustPin::read(environment),
         }
     }
 }

@@ -13,7 +13,7 @@ use contract::{
 };
 use evidence::Subject;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use runtime::{Attestor, Environment, Invocation, Objects, derive_key, failed};
+use runtime::{Attestor, Environment, Invocation, Objects, Passed, derive_key, failed};
 use serde::Serialize;
 use transfer::{File, Ledger, MacKey, Outcome, Passage, Warehouse};
 
@@ -26,6 +26,7 @@ use crate::{
     settings::Settings,
     signature::Signer,
     transfer_plan::{PlannedFile, TransferPlan},
+    tree::Revision,
 };
 
 /// Small files of a batch that are fetched side by side: what they wait for is the way there and back.
@@ -124,10 +125,10 @@ impl DownloadModel {
         let source = self.objects.plan(run).await?.request.source;
         let policy = self.objects.policy(self.attestor.bucket(), &self.settings.policy).await?;
         let hub = self.hub().await?;
-        let commit = hub.resolve(&source.repo, &source.revision).await?;
+        let Revision { commit, licence } = hub.resolve(&source.repo, &source.revision).await?;
         let entries = hub.tree(&source.repo, &commit).await?;
         let files = policy::choose(entries, &source, &policy.hub)?;
-        let plan = TransferPlan::new(&source.repo, &commit, files);
+        let plan = TransferPlan { licence, ..TransferPlan::new(&source.repo, &commit, files) };
         let key = format!("{}transfer/plan.json", run.run_id.prefix());
         let transfer = self.objects.write(&self.settings.work_bucket, &key, &plan).await?;
         Ok(ResolvedModel {
@@ -285,12 +286,13 @@ impl DownloadModel {
         let location = format!("s3://{}/{}", self.settings.work_bucket, plan.prefix);
         let signer = Signer { objects: &self.objects, attestor: &self.attestor, warehouse: &self.warehouse };
         let signature = signer.sign(&self.settings.work_bucket, &plan, &files, run).await?;
-        let (model_sig, root) = (signature.file.sha256.clone(), signature.root);
+        let (model_sig, root, signature_copy) =
+            (signature.file.sha256.clone(), signature.root, signature.carried);
         let manifest = Manifest { location, files, signature: Some(signature.file) };
         let content_sha256 = manifest.content_digest();
-        let key = format!("{}download-model/manifest.json", run.run_id.prefix());
-        let place = self.objects.write(self.attestor.bucket(), &key, &manifest).await?;
-        let facts = BTreeMap::from([
+        let (place, manifest_copy) =
+            self.attestor.carry_value(&run.run_id, "download-model/manifest.json", &manifest).await?;
+        let mut facts = BTreeMap::from([
             ("source".to_owned(), plan.repo.clone()),
             ("commit".to_owned(), plan.commit.clone()),
             ("prefix".to_owned(), plan.prefix.clone()),
@@ -300,11 +302,16 @@ impl DownloadModel {
             ("model_sig".to_owned(), model_sig.to_string()),
             ("model_signing_root".to_owned(), root.to_string()),
         ]);
+        facts.extend(plan.licence.map(|licence| ("licence".to_owned(), licence)));
         let subject = Subject::new(format!("{}@{}", plan.repo, plan.commit), &content_sha256);
-        let link = self
-            .attestor
-            .pass(Gate::SealModel, &run.run_id, &run.policy_sha256, subject, &[&run.link], facts)
-            .await?;
+        let passed = Passed {
+            gate: Gate::SealModel,
+            subject,
+            predecessors: &[&run.link],
+            facts,
+            carries: vec![manifest_copy, signature_copy],
+        };
+        let link = self.attestor.pass(&run.run_id, &run.policy_sha256, passed).await?;
         Ok(SealedModel { prefix: plan.prefix, commit: plan.commit, manifest: place, content_sha256, link })
     }
 

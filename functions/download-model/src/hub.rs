@@ -58,10 +58,10 @@ impl Hub {
     ///
     /// # Errors
     /// `RevisionNotFound`, `AccessNotGranted`, `SourceMalformed`, `SourceUnavailable`.
-    pub async fn resolve(&self, repo: &str, revision: &str) -> Result<String, DownloadError> {
+    pub async fn resolve(&self, repo: &str, revision: &str) -> Result<tree::Revision, DownloadError> {
         let url = self.url(&["api", "models"], repo, &["revision", revision]);
         let (found, _) = self.api(repo, revision, &url, "the revision").await?;
-        tree::read_commit(found)
+        tree::read_revision(found)
     }
 
     /// Lists a commit's tree, all pages of it.

@@ -1,7 +1,7 @@
 //! The model's signature in OpenSSF Model Signing form, beside the weights and in the run's evidence.
 
 use contract::{ManifestFile, RunContext, Sha256Digest};
-use evidence::{OmsInvalid, OmsStatement, SIGNATURE_FILE};
+use evidence::{Carried, MODEL_SIGNATURE_PREDICATE, OmsInvalid, OmsStatement, SIGNATURE_FILE};
 use runtime::{Attestor, Objects};
 use transfer::{TransferError, Warehouse};
 
@@ -23,6 +23,8 @@ pub struct Signature {
     pub file: ManifestFile,
     /// The digest of the files' digests that it is for.
     pub root: Sha256Digest,
+    /// The run's own copy.
+    pub carried: Carried,
 }
 
 impl Signer<'_> {
@@ -62,11 +64,12 @@ impl Signer<'_> {
             Err(reason) => return Err(broken(reason)),
         }
         let stored = self.warehouse.find(&key).await?.ok_or_else(gone)?;
-        let copy = format!("{}download-model/{SIGNATURE_FILE}", run.run_id.prefix());
-        self.objects.write_bytes(self.attestor.bucket(), &copy, &bytes).await?;
+        let copy = format!("download-model/{SIGNATURE_FILE}");
+        let kind = MODEL_SIGNATURE_PREDICATE;
+        let carried = self.attestor.carry_as_it_is(&run.run_id, &copy, kind, &bytes).await?;
         let (size, sha256) = (stored.size, Sha256Digest::of(&bytes));
         let file =
             ManifestFile { path: SIGNATURE_FILE.to_owned(), size, sha256, version_id: stored.version_id };
-        Ok(Signature { file, root: statement.root().clone() })
+        Ok(Signature { file, root: statement.root().clone(), carried })
     }
 }

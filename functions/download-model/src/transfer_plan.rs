@@ -66,6 +66,9 @@ pub struct TransferPlan {
     pub repo: String,
     /// 40 hex digits.
     pub commit: String,
+    /// What the repository's card says of its licence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
     /// `models/<digest>/`.
     pub prefix: String,
     /// Indices into `files`.
@@ -85,7 +88,8 @@ impl TransferPlan {
         }
         let prefix = format!("models/{}/", Sha256Digest::of(identity));
         let batches = batches(&files.iter().map(|file| file.size).collect::<Vec<_>>());
-        Self { repo: repo.to_owned(), commit: commit.to_owned(), prefix, batches, files }
+        let (repo, commit) = (repo.to_owned(), commit.to_owned());
+        Self { repo, commit, licence: None, prefix, batches, files }
     }
 
     /// The files of a batch, as the transfer takes them.

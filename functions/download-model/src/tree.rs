@@ -33,8 +33,20 @@ pub struct Entry {
 
 /// The Hub's description of a revision.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct WireRevision {
     sha: String,
+    #[serde(default)]
+    card_data: Option<serde_json::Value>,
+}
+
+/// A resolved revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// 40 hex digits.
+    pub commit: String,
+    /// What the repository's card says of its licence; the card is the author's, so it is told and not believed.
+    pub licence: Option<String>,
 }
 
 /// The Hub's description of an entry.
@@ -56,15 +68,32 @@ struct WireLfs {
     size: u64,
 }
 
-/// The commit of a revision: 40 hex digits.
+/// A revision's commit, 40 hex digits, and its licence.
 ///
 /// # Errors
 /// `SourceMalformed`.
-pub fn read_commit(revision: WireRevision) -> Result<String, DownloadError> {
+pub fn read_revision(revision: WireRevision) -> Result<Revision, DownloadError> {
     if is_sha1(&revision.sha) {
-        return Ok(revision.sha);
+        let licence = revision.card_data.as_ref().and_then(licence);
+        return Ok(Revision { commit: revision.sha, licence });
     }
     Err(malformed("the revision", format!("`{}` is no commit of 40 hex digits", shortened(&revision.sha))))
+}
+
+/// `license` of a card's front matter: one identifier, or a list. `license_name` says what `other` stands for.
+fn licence(card: &serde_json::Value) -> Option<String> {
+    let text = |name: &str| match card.get(name)? {
+        serde_json::Value::String(one) => Some(one.clone()),
+        serde_json::Value::Array(several) => {
+            Some(several.iter().filter_map(|one| one.as_str()).collect::<Vec<_>>().join(", "))
+        }
+        _ => None,
+    };
+    let licence = text("license").filter(|licence| licence != "other").or_else(|| text("license_name"));
+    licence
+        .or_else(|| text("license"))
+        .map(|licence| shortened(&licence))
+        .filter(|licence| !licence.is_empty())
 }
 
 /// A page of a tree.
@@ -123,10 +152,23 @@ mod tests {
 
     #[test]
     fn trap_hub_only_a_commit_of_40_hex_digits_is_used() {
-        let commit = |sha: &str| read_commit(WireRevision { sha: sha.into() });
+        let commit = |sha: &str| read_revision(WireRevision { sha: sha.into(), card_data: None });
         assert!(commit(&"a1".repeat(20)).is_ok());
         for sha in ["main", "", &"A1".repeat(20), &"a1".repeat(32)] {
             assert!(commit(sha).is_err(), "{sha}");
+        }
+    }
+
+    #[test]
+    fn the_licence_is_what_the_card_says() {
+        use serde_json::json;
+        let of = |card| licence(&card);
+        assert_eq!(of(json!({"license": "apache-2.0"})).as_deref(), Some("apache-2.0"));
+        assert_eq!(of(json!({"license": ["mit", "cc-by-4.0"]})).as_deref(), Some("mit, cc-by-4.0"));
+        assert_eq!(of(json!({"license": "other", "license_name": "llama3"})).as_deref(), Some("llama3"));
+        assert_eq!(of(json!({"license": "other"})).as_deref(), Some("other"));
+        for none in [json!({}), json!({"license": 7}), json!({"license": ""}), json!("x")] {
+            assert_eq!(of(none.clone()), None, "{none}");
         }
     }
 }

@@ -8,8 +8,8 @@ use contract::{
     Acquired, Artifact, EvaluateInput, Evaluation, Gate, Manifest, ObjectRef, RunContext, RunPlan,
     Sha256Digest, TaskToken, Wait, WaitKind,
 };
-use evidence::Subject;
-use runtime::{Attestor, Callback, Environment, Inputs, Objects, failed};
+use evidence::{DOCUMENT, Subject, TEST_RESULT_PREDICATE};
+use runtime::{Attestor, Callback, Environment, Inputs, Objects, Passed, failed};
 use serde::Serialize;
 
 use crate::{aws, error::EvaluateError, policy, settings::Settings};
@@ -102,7 +102,7 @@ impl EvaluateModel {
     async fn judge(&self, run: &RunContext, artifact: &Artifact) -> Result<Evaluation, EvaluateError> {
         self.settings.policy.check(run)?;
         let plan = self.objects.plan(run).await?;
-        self.job_ended_well(&plan, artifact).await?;
+        let billable_seconds = self.job_ended_well(&plan, artifact).await?;
         self.inputs_unchanged(&plan, artifact).await?;
 
         let bucket = &self.settings.work_bucket;
@@ -121,6 +121,7 @@ impl EvaluateModel {
             ("evaluation_data".to_owned(), plan.request.evaluation.data.sha256.to_string()),
             ("evaluation_data_version".to_owned(), plan.request.evaluation.data.version_id.clone()),
             ("metrics".to_owned(), sha256.to_string()),
+            ("billable_seconds".to_owned(), billable_seconds.to_string()),
         ]);
         for (name, value) in &metrics.before {
             facts.insert(format!("before.{name}"), value.to_string());
@@ -131,23 +132,40 @@ impl EvaluateModel {
         for threshold in thresholds {
             facts.insert(format!("threshold.{}", threshold.metric), threshold.bound.to_string());
         }
-        let subject = Subject::new("metrics.json", &sha256);
-        let link = self
-            .attestor
-            .pass(Gate::JudgeMetrics, &run.run_id, &run.policy_sha256, subject, &[&artifact.link], facts)
-            .await?;
+        let attestor = &self.attestor;
+        let measured = "evaluate-model/metrics.json";
+        let result = "evaluate-model/test-result.json";
+        let tested = Subject::new(&artifact.prefix, &artifact.content_sha256);
+        let statement = policy::test_result(&plan, &metrics, thresholds);
+        let carries = vec![
+            attestor.carry_as_it_is(&run.run_id, measured, DOCUMENT, &bytes).await?,
+            attestor.carry(&run.run_id, result, tested, TEST_RESULT_PREDICATE, statement).await?,
+        ];
+        let passed = Passed {
+            gate: Gate::JudgeMetrics,
+            subject: Subject::new("metrics.json", &sha256),
+            predecessors: &[&artifact.link],
+            facts,
+            carries,
+        };
+        let link = attestor.pass(&run.run_id, &run.policy_sha256, passed).await?;
         let place = ObjectRef { bucket: bucket.clone(), key, sha256 };
         Ok(Evaluation { before: metrics.before, after: metrics.after, metrics: place, link })
     }
 
-    async fn job_ended_well(&self, plan: &RunPlan, artifact: &Artifact) -> Result<(), EvaluateError> {
+    /// The seconds that it is billed for: SageMaker bills a processing job from its start to its end.
+    async fn job_ended_well(&self, plan: &RunPlan, artifact: &Artifact) -> Result<i64, EvaluateError> {
         let name = plan.run_id.evaluation_job();
         let failed = |reason: String| Err(EvaluateError::Failed { job: name.clone(), reason });
         let Some(job) = aws::describe(&self.sagemaker, &name).await? else {
             return failed("it does not exist".to_owned());
         };
         match job.processing_job_status() {
-            Some(ProcessingJobStatus::Completed) => aws::is_ours(&job, &self.settings, plan, artifact),
+            Some(ProcessingJobStatus::Completed) => {
+                aws::is_ours(&job, &self.settings, plan, artifact)?;
+                let times = job.processing_start_time().zip(job.processing_end_time());
+                Ok(times.map_or(0, |(start, end)| end.secs() - start.secs()))
+            }
             Some(ProcessingJobStatus::InProgress) => {
                 self.stop(&name).await?;
                 failed("it did not end in time".to_owned())

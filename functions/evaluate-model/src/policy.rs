@@ -1,7 +1,8 @@
 //! Do the metrics pass? The job that trains does not grade itself, and the job that grades is not believed
 //! blindly either.
 
-use contract::{METRICS_SCHEMA, ModelMetrics, Score, Threshold};
+use contract::{METRICS_SCHEMA, ModelMetrics, RunPlan, Score, Threshold};
+use evidence::{ResourceDescriptor, TestResult};
 
 use crate::error::EvaluateError;
 
@@ -39,6 +40,30 @@ pub fn judge(json: &[u8], thresholds: &[Threshold]) -> Result<ModelMetrics, Eval
         }
     }
     if breaches.is_empty() { Ok(metrics) } else { Err(EvaluateError::ThresholdBreached(breaches)) }
+}
+
+/// The verdict in in-toto's words.
+pub fn test_result(plan: &RunPlan, metrics: &ModelMetrics, thresholds: &[Threshold]) -> TestResult {
+    let data = &plan.request.evaluation.data;
+    let passed = thresholds.iter().map(|threshold| {
+        let measured = metrics.after.get(&threshold.metric).copied().unwrap_or(f64::NAN);
+        format!("{}: {measured} is {}", threshold.metric, threshold.bound)
+    });
+    TestResult {
+        result: "PASSED".to_owned(),
+        configuration: vec![
+            ResourceDescriptor::new("evaluation data", data.uri.to_string(), data.sha256.as_str())
+                .annotated("s3_version_id", &data.version_id),
+            ResourceDescriptor::new(
+                "image",
+                &plan.image.uri,
+                plan.image.digest.trim_start_matches("sha256:"),
+            ),
+        ],
+        passed_tests: passed.collect(),
+        warned_tests: Vec::new(),
+        failed_tests: Vec::new(),
+    }
 }
 
 fn believe(side: &str, score: &Score) -> Result<(), EvaluateError> {

@@ -8,7 +8,7 @@ use contract::{
     Acquired, Gate, Manifest, RunContext, RunPlan, TaskToken, TrainInput, Training, Wait, WaitKind,
 };
 use evidence::Subject;
-use runtime::{Attestor, Callback, Environment, Inputs, Objects, failed};
+use runtime::{Attestor, Callback, Environment, Inputs, Objects, Passed, failed};
 use serde::Serialize;
 
 use crate::{aws, error::TrainError, policy, settings::Settings};
@@ -122,10 +122,22 @@ impl LaunchTraining {
         }
         let subject = Subject::new(&name, &training.data.sha256);
         let before = [&acquired.model.link, &acquired.image.link];
-        let link =
-            self.attestor.pass(Gate::Train, &run.run_id, &run.policy_sha256, subject, &before, facts).await?;
-        let billable_seconds = job.billable_time_in_seconds().unwrap_or(0).into();
-        Ok(Training { job_name: name, output_prefix, billable_seconds, link })
+        let billable_seconds = i64::from(job.billable_time_in_seconds().unwrap_or(0));
+        facts.insert("billable_seconds".to_owned(), billable_seconds.to_string());
+        let passed = Passed { gate: Gate::Train, subject, predecessors: &before, facts, carries: Vec::new() };
+        let link = self.attestor.pass(&run.run_id, &run.policy_sha256, passed).await?;
+        let time = |at: Option<&aws_sdk_sagemaker::primitives::DateTime>| at.map(ToString::to_string);
+        Ok(Training {
+            job_name: name,
+            job_arn: job.training_job_arn().unwrap_or_default().to_owned(),
+            started_at: time(job.training_start_time()),
+            ended_at: time(job.training_end_time()),
+            model_location: format!("s3://{}/{}", self.settings.work_bucket, acquired.model.prefix),
+            model_sha256: acquired.model.content_sha256.clone(),
+            output_prefix,
+            billable_seconds,
+            link,
+        })
     }
 
     /// Checked before the job starts and after it has ended: SageMaker reads whenever it gets to it.

@@ -7,9 +7,9 @@ use contract::{
     Gate, ImageVerdict, LinkRef, ResolvedImage, RunContext, ScanInput, Sha256Digest, TaskToken, Wait,
     WaitKind,
 };
-use evidence::Subject;
+use evidence::{Subject, VULNS_PREDICATE};
 use jiff::Timestamp;
-use runtime::{Attestor, Callback, Environment, Objects};
+use runtime::{Attestor, Callback, Environment, Objects, Passed};
 use serde::Serialize;
 
 use crate::{aws, error::ScanError, policy, policy::ScanStatus, settings::Settings};
@@ -122,6 +122,11 @@ impl ScanGate {
             facts.insert("scanned_at".to_owned(), at.to_string());
         }
         let subject = Subject::new(&image.repository, &digest);
-        Ok(self.attestor.pass(gate, &run.run_id, &run.policy_sha256, subject, &[before], facts).await?)
+        let path = format!("scan-gate/{gate}.vulns.json");
+        let found = scan.vulns();
+        let carried =
+            self.attestor.carry(&run.run_id, &path, subject.clone(), VULNS_PREDICATE, found).await?;
+        let passed = Passed { gate, subject, predecessors: &[before], facts, carries: vec![carried] };
+        Ok(self.attestor.pass(&run.run_id, &run.policy_sha256, passed).await?)
     }
 }

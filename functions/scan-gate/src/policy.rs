@@ -1,9 +1,13 @@
 //! Do the findings pass?
 
 use contract::{ImagePolicy, Severity};
+use evidence::{ScanMetadata, Scanner, SeverityScore, Vulnerability, Vulns};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use crate::error::ScanError;
+
+/// Whose findings they are.
+const SCANNER: &str = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning.html";
 
 /// Where a scan stands, as Lockstep sees ECR's ten statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,26 @@ pub struct Scan {
     pub findings: Vec<Finding>,
     /// What ECR counted; fewer findings than this were read means that pages are missing.
     pub counted: usize,
+}
+
+impl Scan {
+    /// The scan in in-toto's words: every finding, those that policy let pass included.
+    pub fn vulns(&self) -> Vulns {
+        let result = self.findings.iter().map(|finding| Vulnerability {
+            id: finding.id.clone(),
+            severity: vec![SeverityScore {
+                method: SCANNER.to_owned(),
+                score: finding.severity.as_str().to_owned(),
+            }],
+        });
+        let mut result: Vec<_> = result.collect();
+        result.sort_by(|left, right| left.id.cmp(&right.id));
+        let scan_finished_on = self.completed_at.map(|at| at.to_string());
+        Vulns {
+            scanner: Scanner { uri: SCANNER.to_owned(), result },
+            metadata: ScanMetadata { scan_finished_on },
+        }
+    }
 }
 
 /// Judges a scan.

@@ -10,8 +10,8 @@ use contract::{
     Artifact, Gate, Manifest, ManifestFile, RunContext, SealArtifactInput, SealProgress, Sha256Digest,
     Training,
 };
-use evidence::Subject;
-use runtime::{Attestor, Environment, Inputs, Invocation, LatestVersion, Objects, derive_key};
+use evidence::{PROVENANCE_PREDICATE, Subject};
+use runtime::{Attestor, Environment, Inputs, Invocation, LatestVersion, Objects, Passed, derive_key};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncBufReadExt as _;
 use transfer::{
@@ -19,7 +19,7 @@ use transfer::{
     Warehouse,
 };
 
-use crate::{error::SealError, settings::Settings, written::Written};
+use crate::{error::SealError, provenance, settings::Settings, written::Written};
 
 /// Bytes of a file that are hashed before the hash is kept.
 const STRETCH: u64 = 256 << 20;
@@ -243,8 +243,8 @@ impl SealArtifact {
     ) -> Result<Artifact, SealError> {
         let content_sha256 = manifest.content_digest();
         let prefix = format!("artifacts/{content_sha256}/");
-        let key = format!("{}seal-artifact/manifest.json", run.run_id.prefix());
-        let place = self.objects.write(self.attestor.bucket(), &key, &manifest).await?;
+        let (place, manifest_copy) =
+            self.attestor.carry_value(&run.run_id, "seal-artifact/manifest.json", &manifest).await?;
         let facts = BTreeMap::from([
             ("training_job".to_owned(), training.job_name.clone()),
             ("artifact".to_owned(), content_sha256.to_string()),
@@ -253,10 +253,19 @@ impl SealArtifact {
             ("files".to_owned(), manifest.files.len().to_string()),
         ]);
         let subject = Subject::new(&prefix, &content_sha256);
-        let link = self
-            .attestor
-            .pass(Gate::SealArtifact, &run.run_id, &run.policy_sha256, subject, &[&training.link], facts)
-            .await?;
+        let plan = self.objects.plan(run).await?;
+        let provenance = provenance::of(&plan, training, &self.settings.code_revision);
+        let path = "seal-artifact/provenance.json";
+        let kind = PROVENANCE_PREDICATE;
+        let provenance = self.attestor.carry(&run.run_id, path, subject.clone(), kind, provenance).await?;
+        let passed = Passed {
+            gate: Gate::SealArtifact,
+            subject,
+            predecessors: &[&training.link],
+            facts,
+            carries: vec![manifest_copy, provenance],
+        };
+        let link = self.attestor.pass(&run.run_id, &run.policy_sha256, passed).await?;
         Ok(Artifact { prefix, manifest: place, content_sha256, link })
     }
 

@@ -2,6 +2,7 @@
 
 mod error;
 mod handler;
+mod provenance;
 mod settings;
 mod written;
 

@@ -13,6 +13,8 @@ pub struct Settings {
     pub checkpoint_key: String,
     /// Which policy judges.
     pub policy: PolicyPin,
+    /// Git revision of the deployed code.
+    pub code_revision: String,
 }
 
 impl Settings {
@@ -23,6 +25,7 @@ impl Settings {
             data_key: environment.text(&var::DATA_KEY),
             checkpoint_key: environment.text(&var::CHECKPOINT_KEY),
             policy: PolicyPin::read(environment),
+            code_revision: environment.text(&var::CODE_REVISION),
         }
     }
 }

@@ -2,15 +2,17 @@
 
 use aws_config::SdkConfig;
 use contract::{Gate, ObjectRef, RunId, SealedRun, Sha256Digest};
-use evidence::{Envelope, Link, Record, RecordFile, RunStatus, Statement};
+use evidence::{Envelope, Files, Link, RECORD_PATH, Record, RecordFile, RunStatus, Statement};
 use runtime::{Attestor, Coordination, Environment, Objects, failed};
 use serde::Serialize;
 use serde_json::Value;
 use transfer::Uploads;
 
 use crate::{
+    account,
     cleanup::Cleanup,
     error::SealRunError,
+    history,
     occasion::{self, Ending, Occasion},
     settings::Settings,
 };
@@ -130,16 +132,27 @@ impl SealRun {
 
     /// Signs the record, once: whoever comes second finds the first one's (invariant 5).
     async fn record(&self, run: &RunId, ending: &Ending) -> Result<(ObjectRef, Record), SealRunError> {
+        let events = history::read(&self.sfn, &ending.execution_arn).await?;
+        // Whoever seals first has copied it out as far as it went.
+        self.attestor.keep_first(run, "seal-run/history.json", &events).await?;
+        let (files, listed) = self.files(run).await?;
+        let account = account::of(&files);
         let record = Record {
             run_id: run.clone(),
             execution_arn: ending.execution_arn.clone(),
             status: ending.status,
             error: ending.error.clone(),
             cause: ending.cause.clone(),
-            files: self.files(run).await?,
+            policy_sha256: account.policy_sha256,
+            identities: account.identities,
+            verdicts: account.verdicts,
+            inputs: account.inputs,
+            states: history::states(&events),
+            costs: account.costs,
+            files: listed,
             sealed_at: jiff::Timestamp::now().to_string(),
         };
-        let key = format!("{}record.json", run.prefix());
+        let key = format!("{}{RECORD_PATH}", run.prefix());
         let mut sealed = record.clone();
         let of_this_run = |stored: &Statement<Record>| {
             sealed.clone_from(&stored.predicate);
@@ -149,24 +162,30 @@ impl SealRun {
         Ok((place, sealed))
     }
 
-    /// Every file of the run's evidence with its digest, sorted by key.
-    async fn files(&self, run: &RunId) -> Result<Vec<RecordFile>, SealRunError> {
+    /// Every file of the run's evidence, and the list of them sorted by key.
+    async fn files(&self, run: &RunId) -> Result<(Files, Vec<RecordFile>), SealRunError> {
         let bucket = self.attestor.bucket();
         let prefix = run.prefix();
-        let own = format!("{prefix}record.json");
-        let mut files = Vec::new();
+        let mut files = Files::new();
         let mut pages = self.s3.list_objects_v2().bucket(bucket).prefix(&prefix).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(failed("s3:ListObjectsV2"))?;
-            for key in page.contents().iter().filter_map(|object| object.key()).filter(|key| *key != own) {
+            for key in page.contents().iter().filter_map(|object| object.key()) {
+                let Some(path) = key.strip_prefix(&prefix).filter(|path| *path != RECORD_PATH) else {
+                    continue;
+                };
                 if let Some(bytes) = self.objects.bytes(bucket, key, None).await? {
-                    let sha256 = Sha256Digest::of(&bytes);
-                    files.push(RecordFile { key: key.to_owned(), sha256, size: bytes.len() as u64 });
+                    files.insert(path.to_owned(), bytes);
                 }
             }
         }
-        files.sort_by(|left, right| left.key.cmp(&right.key));
-        Ok(files)
+        let listed = files.iter().map(|(path, bytes)| RecordFile {
+            key: format!("{prefix}{path}"),
+            sha256: Sha256Digest::of(bytes),
+            size: bytes.len() as u64,
+        });
+        let listed = listed.collect();
+        Ok((files, listed))
     }
 
     async fn notify(&self, record: &Record, place: &ObjectRef) -> Result<(), SealRunError> {

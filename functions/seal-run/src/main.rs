@@ -1,8 +1,10 @@
 //! `seal-run`: closes a run's record, stops what it left running, and notifies.
 
+mod account;
 mod cleanup;
 mod error;
 mod handler;
+mod history;
 mod occasion;
 mod settings;
 

@@ -73,6 +73,12 @@ variable "evaluation_writers" {
   default     = null
 }
 
+variable "code_revision" {
+  description = "Git revision of what is deployed; it goes into each artefact's provenance."
+  type        = string
+  default     = "unknown"
+}
+
 variable "policy_path" {
   description = "The policy that bounds every request; without it, `policy.json` beside this file."
   type        = string

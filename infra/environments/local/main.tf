@@ -16,6 +16,7 @@ module "pipeline" {
   zips_dir                 = var.zips_dir
   architecture             = var.architecture
   definition_path          = coalesce(var.definition_path, "${path.module}/../../../statemachine/pipeline.asl.json")
+  code_revision            = var.code_revision
   policy_path              = coalesce(var.policy_path, "${path.module}/policy.json")
   extra_environment        = var.extra_environment
   hf_endpoint              = var.hf_endpoint

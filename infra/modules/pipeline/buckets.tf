@@ -189,6 +189,11 @@ locals {
     ],
   )
 
+  # Each gate writes in its own place only.
+  evidence_places = {
+    for verb in local.attesting : verb => concat(["runs/*/${verb}/*"], verb == "seal-run" ? ["runs/*/record.json"] : [])
+  }
+
   evidence_statements = concat(
     [
       for verb in sort(local.attesting) : {
@@ -196,7 +201,7 @@ locals {
         Effect    = "Deny"
         Principal = "*"
         Action    = "s3:PutObject"
-        Resource  = "${local.bucket_arns["evidence"]}/${verb == "seal-run" ? "runs/*/record.json" : "runs/*/${verb}/*"}"
+        Resource  = [for place in local.evidence_places[verb] : "${local.bucket_arns["evidence"]}/${place}"]
         Condition = { ArnNotLike = { "aws:PrincipalArn" = local.role_principals[verb] } }
       }
     ],

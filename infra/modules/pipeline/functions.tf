@@ -44,6 +44,7 @@ locals {
       environment = [
         "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_POLICY_VERSION_ID", "LOCKSTEP_POLICY_SHA256",
         "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY", "LOCKSTEP_CHECKPOINT_KEY",
+        "LOCKSTEP_CODE_REVISION",
       ]
     }
     evaluate-model = {
@@ -69,7 +70,8 @@ locals {
       environment = [
         "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_TABLE", "LOCKSTEP_POLICY_VERSION_ID",
         "LOCKSTEP_POLICY_SHA256", "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY", "LOCKSTEP_ENDPOINTS",
-        "LOCKSTEP_SUBNET_IDS", "LOCKSTEP_SECURITY_GROUP_IDS", "LOCKSTEP_ENDPOINT_ROLE_ARN", "LOCKSTEP_TRUST_ROOT",
+        "LOCKSTEP_SUBNET_IDS", "LOCKSTEP_SECURITY_GROUP_IDS", "LOCKSTEP_ENDPOINT_ROLE_ARN", "LOCKSTEP_TRUST_ROOT_VERSION_ID",
+        "LOCKSTEP_TRUST_ROOT_SHA256",
       ]
     }
     resume-execution = {
@@ -89,24 +91,26 @@ locals {
 
   # What each variable holds, but for LOCKSTEP_SIGNING_KEY, which is each function's own.
   settings = {
-    LOCKSTEP_WORK_BUCKET        = aws_s3_bucket.this["work"].id
-    LOCKSTEP_EVIDENCE_BUCKET    = aws_s3_bucket.this["evidence"].id
-    LOCKSTEP_INTAKE_BUCKET      = aws_s3_bucket.this["intake"].id
-    LOCKSTEP_TABLE              = local.table_name
-    LOCKSTEP_POLICY_VERSION_ID  = aws_s3_object.policy.version_id
-    LOCKSTEP_POLICY_SHA256      = filesha256(var.policy_path)
-    LOCKSTEP_DATA_KEY           = aws_kms_key.data.arn
-    LOCKSTEP_CHECKPOINT_KEY     = aws_kms_key.checkpoint.arn
-    LOCKSTEP_SWEEP_SECONDS      = tostring(var.sweep_seconds)
-    LOCKSTEP_ENDPOINTS          = jsonencode({ for name in keys(var.endpoints) : name => { alarms = local.alarm_names[name] } })
-    LOCKSTEP_HUB_TOKEN_SECRET   = aws_secretsmanager_secret.hub_token.arn
-    HF_ENDPOINT                 = var.hf_endpoint
-    LOCKSTEP_JOB_ROLE_ARN       = local.role_arns["job"]
-    LOCKSTEP_ENDPOINT_ROLE_ARN  = local.role_arns["endpoint"]
-    LOCKSTEP_SUBNET_IDS         = join(",", var.subnet_ids)
-    LOCKSTEP_SECURITY_GROUP_IDS = join(",", var.security_group_ids)
-    LOCKSTEP_TRUST_ROOT         = jsonencode(local.trust_root)
-    LOCKSTEP_TOPIC_ARN          = local.topic_arn
+    LOCKSTEP_WORK_BUCKET           = aws_s3_bucket.this["work"].id
+    LOCKSTEP_EVIDENCE_BUCKET       = aws_s3_bucket.this["evidence"].id
+    LOCKSTEP_INTAKE_BUCKET         = aws_s3_bucket.this["intake"].id
+    LOCKSTEP_TABLE                 = local.table_name
+    LOCKSTEP_POLICY_VERSION_ID     = aws_s3_object.policy.version_id
+    LOCKSTEP_POLICY_SHA256         = filesha256(var.policy_path)
+    LOCKSTEP_DATA_KEY              = aws_kms_key.data.arn
+    LOCKSTEP_CHECKPOINT_KEY        = aws_kms_key.checkpoint.arn
+    LOCKSTEP_SWEEP_SECONDS         = tostring(var.sweep_seconds)
+    LOCKSTEP_ENDPOINTS             = jsonencode({ for name in keys(var.endpoints) : name => { alarms = local.alarm_names[name] } })
+    LOCKSTEP_HUB_TOKEN_SECRET      = aws_secretsmanager_secret.hub_token.arn
+    HF_ENDPOINT                    = var.hf_endpoint
+    LOCKSTEP_JOB_ROLE_ARN          = local.role_arns["job"]
+    LOCKSTEP_ENDPOINT_ROLE_ARN     = local.role_arns["endpoint"]
+    LOCKSTEP_SUBNET_IDS            = join(",", var.subnet_ids)
+    LOCKSTEP_SECURITY_GROUP_IDS    = join(",", var.security_group_ids)
+    LOCKSTEP_TRUST_ROOT_VERSION_ID = aws_s3_object.trust_root.version_id
+    LOCKSTEP_TRUST_ROOT_SHA256     = sha256(local.trust_root)
+    LOCKSTEP_CODE_REVISION         = var.code_revision
+    LOCKSTEP_TOPIC_ARN             = local.topic_arn
   }
 }
 

@@ -167,7 +167,47 @@ data "aws_kms_public_key" "signing" {
 locals {
   resuming_principals = flatten([for verb in sort(local.resuming) : local.role_principals[verb]])
 
-  # Which key may sign for whom. It goes into deploy-endpoint's environment and never beside the evidence:
-  # whoever can write evidence must not be able to say who signed it.
-  trust_root = { for verb in local.attesting : verb => data.aws_kms_public_key.signing[verb].public_key }
+  # What each function signs besides its links.
+  predicate_types = {
+    download-model = ["https://model_signing/signature/v1.0"]
+    scan-gate      = ["https://in-toto.io/attestation/vulns/v0.1"]
+    seal-artifact  = ["https://slsa.dev/provenance/v1"]
+    evaluate-model = ["https://in-toto.io/attestation/test-result/v0.1"]
+  }
+
+  # Which key may sign what, for whom, since when. Replaced keys stay, so that what they signed still verifies.
+  trust_root = jsonencode({
+    schema = "lockstep/trust-root/v1"
+    keys = concat(
+      [
+        for verb in sort(local.attesting) : {
+          keyid           = aws_kms_key.signing[verb].arn
+          function        = verb
+          public_key      = data.aws_kms_public_key.signing[verb].public_key
+          predicate_types = sort(concat([verb == "seal-run" ? "lockstep/record/v1" : "lockstep/link/v1"], try(local.predicate_types[verb], [])))
+          not_before      = var.signing_keys_not_before
+        }
+      ],
+      var.replaced_signing_keys,
+    )
+  })
+}
+
+# deploy-endpoint is told its version and digest, and believes no other: whoever can write evidence cannot say who
+# signed it.
+resource "aws_s3_object" "trust_root" {
+  bucket       = aws_s3_bucket.this["evidence"].id
+  key          = "policy/trust-root.json"
+  content      = local.trust_root
+  content_type = "application/json"
+
+  depends_on = [
+    aws_s3_bucket_versioning.this,
+    aws_s3_bucket_server_side_encryption_configuration.this,
+  ]
+
+  lifecycle {
+    # The bucket gives each new version its retention; Terraform would take it for drift.
+    ignore_changes = [object_lock_mode, object_lock_retain_until_date]
+  }
 }

@@ -44,8 +44,8 @@ output "endpoints" {
 }
 
 output "trust_root" {
-  description = "Public keys of the attesting functions, base64 of DER, by verb."
-  value       = local.trust_root
+  description = "Which key may sign what, for whom, since when: what `lockstep verify --trust` reads."
+  value       = jsondecode(local.trust_root)
 }
 
 output "scheduler_role_arn" {

@@ -79,7 +79,7 @@ locals {
   evaluation_data = [for prefix in local.policy.data.evaluation_prefixes : "${local.work}/${prefix}*"]
 
   # Who reads what each run was admitted as, and who the policy itself and not its digest alone.
-  plan_readers   = ["approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "scan-gate"]
+  plan_readers   = ["approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "scan-gate", "seal-artifact"]
   policy_readers = ["admit-run", "approve-package", "download-model", "scan-gate"]
 
   # Who waits, and so records a wait, and answers it at once where there is nothing left to wait for.
@@ -170,7 +170,7 @@ locals {
             Sid      = "WriteOnesOwnEvidence"
             Effect   = "Allow"
             Action   = ["s3:GetObject", "s3:PutObject"]
-            Resource = "${local.evidence}/${verb == "seal-run" ? "runs/*/record.json" : "runs/*/${verb}/*"}"
+            Resource = [for place in try(local.evidence_places[verb], []) : "${local.evidence}/${place}"]
           }
         },
         {
@@ -366,6 +366,18 @@ locals {
         Resource = ["${local.sagemaker_prefix}:model-package/*", "${local.sagemaker_prefix}:model-package-group/*"]
       },
       {
+        Sid      = "WriteTheModelCard"
+        Effect   = "Allow"
+        Action   = "sagemaker:CreateModelCard"
+        Resource = "${local.sagemaker_prefix}:model-card/${var.name}-*"
+      },
+      {
+        Sid      = "ReadWhatTheCardTells"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = [for verb in ["admit-run", "download-model", "launch-training"] : "${local.evidence}/runs/*/${verb}/*"]
+      },
+      {
         Sid      = "SeeWhatServesNow"
         Effect   = "Allow"
         Action   = "sagemaker:DescribeEndpoint"
@@ -380,6 +392,12 @@ locals {
         Effect   = "Allow"
         Action   = "s3:GetObject"
         Resource = "${local.evidence}/runs/*"
+      },
+      {
+        Sid      = "ReadTheTrustRoot"
+        Effect   = "Allow"
+        Action   = "s3:GetObjectVersion"
+        Resource = "${local.evidence}/policy/trust-root.json"
       },
       {
         Sid      = "TellAbsentEvidenceFromForbidden"
@@ -473,7 +491,7 @@ locals {
       {
         Sid      = "SeeHowItEnded"
         Effect   = "Allow"
-        Action   = "states:DescribeExecution"
+        Action   = ["states:DescribeExecution", "states:GetExecutionHistory"]
         Resource = local.execution_arns
       },
       {

@@ -49,6 +49,31 @@ variable "policy_path" {
   type        = string
 }
 
+variable "code_revision" {
+  description = "Git revision of what is deployed; it goes into each artefact's provenance."
+  type        = string
+  default     = "unknown"
+}
+
+variable "signing_keys_not_before" {
+  description = "What the signing keys signed before this time, RFC 3339, does not count."
+  type        = string
+  default     = "2026-01-01T00:00:00Z"
+}
+
+variable "replaced_signing_keys" {
+  description = "Signing keys that were replaced, as they stood in the trust root, with `not_after`. What they signed until then still verifies."
+  type = list(object({
+    keyid           = string
+    function        = string
+    public_key      = string
+    predicate_types = list(string)
+    not_before      = string
+    not_after       = string
+  }))
+  default = []
+}
+
 variable "extra_environment" {
   description = "Variables that every function gets besides its own."
   type        = map(string)

@@ -157,7 +157,9 @@ impl Found<'_> {
             })
             .collect();
         let gated = matches!(self.access, Some(Access::Gated(_)));
+        let card = self.snapshot.licence().map(|licence| json!({ "license": licence }));
         json!({
+            "cardData": card.unwrap_or_default(),
             "_id": &self.snapshot.commit[..24],
             "id": self.id,
             "modelId": self.id,

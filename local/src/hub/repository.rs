@@ -74,6 +74,13 @@ impl Snapshot {
         Self { commit: hex::encode(hash.finalize()), files }
     }
 
+    /// The licence in the card's front matter, which the Hub reads as YAML: here, one plain line of it.
+    pub(crate) fn licence(&self) -> Option<&str> {
+        let card = std::str::from_utf8(&self.files.get("README.md")?.bytes).ok()?;
+        let (front, _) = card.strip_prefix("---\n")?.split_once("\n---")?;
+        front.lines().find_map(|line| line.strip_prefix("license:")).map(str::trim)
+    }
+
     /// Every folder that holds a file, and its id.
     pub(crate) fn folders(&self) -> BTreeMap<String, String> {
         let names: BTreeSet<String> = self

@@ -69,6 +69,20 @@ pub enum Severity {
     Undefined,
 }
 
+impl Severity {
+    /// Its name, as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Informational => "INFORMATIONAL",
+            Severity::Low => "LOW",
+            Severity::Medium => "MEDIUM",
+            Severity::High => "HIGH",
+            Severity::Critical => "CRITICAL",
+            Severity::Undefined => "UNDEFINED",
+        }
+    }
+}
+
 /// Which images may run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -110,6 +110,27 @@ pub struct RegistryRequest {
     /// What the approver reads first.
     #[serde(default)]
     pub description: String,
+    /// What the model card says that no gate can find out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<CardRequest>,
+}
+
+/// What only people can say of a model. What is left out stands as "not stated" or "not evaluated" in the card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CardRequest {
+    /// What the model is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intended_use: Option<String>,
+    /// What it is not for, or does badly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limitations: Option<String>,
+    /// What its users should weigh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ethical_considerations: Option<String>,
+    /// What is known of its safety.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safety: Option<String>,
 }
 
 /// The endpoint.

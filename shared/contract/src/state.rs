@@ -195,6 +195,16 @@ pub enum TrainInput {
 pub struct Training {
     /// The job.
     pub job_name: String,
+    /// Its ARN.
+    pub job_arn: String,
+    /// When it began to train, RFC 3339.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// Where the base model lies.
+    pub model_location: String,
+    /// The base model's content digest.
+    pub model_sha256: Sha256Digest,
     /// What it wrote, a key prefix in the work bucket.
     pub output_prefix: String,
     /// Seconds that were billed.
@@ -325,6 +335,8 @@ pub struct Package {
     pub arn: String,
     /// The artefact's content digest, which the approver approves.
     pub digest: Sha256Digest,
+    /// The model card that the package was registered with, in the evidence bucket.
+    pub card: ObjectRef,
     /// The endpoint configuration that served when approval was asked for; Deploy refuses if it has changed.
     pub serving: Option<String>,
 }

@@ -68,7 +68,12 @@ impl Unsigned {
     }
 
     /// Puts the DER-encoded ECDSA signature on it and gives the stored bytes.
+    ///
+    /// Whoever has (r, s) can also write (r, -s), which verifies as well. Keeping to the lower of the two leaves one
+    /// form, and lets the reader refuse every change to the file.
     pub fn sign(self, keyid: &str, signature_der: &[u8]) -> Vec<u8> {
+        let lower = Signature::from_der(signature_der).map(|signature| signature.normalize_s().to_der());
+        let signature_der = lower.as_ref().map_or(signature_der, |der| der.as_bytes());
         // Strings and lists of strings always encode.
         serde_json::to_vec(&self.envelope(keyid, signature_der)).unwrap_or_default()
     }
@@ -117,7 +122,18 @@ impl Envelope {
         let refused = || EnvelopeInvalid::Signature(signer.to_owned());
         let der = Signature::from_der(&der).map_err(|_| refused())?;
         key.verify_prehash(&pae_digest(&self.payload_type, &payload), &der).map_err(|_| refused())?;
+        if der.normalize_s() != der {
+            return Err(EnvelopeInvalid::NotCanonical("signature"));
+        }
         self.read_payload(&payload)
+    }
+
+    /// The name of the one signature's key. No signature covers it: it only says which key to try.
+    pub(crate) fn keyid(&self) -> Result<&str, EnvelopeInvalid> {
+        match self.signatures.as_slice() {
+            [signature] => Ok(&signature.keyid),
+            several => Err(EnvelopeInvalid::SignatureCount(several.len())),
+        }
     }
 
     /// The one signature, DER-encoded.

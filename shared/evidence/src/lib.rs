@@ -1,19 +1,32 @@
 //! What each gate signs, and the one verifier that deployment and users share.
 //!
 //! A gate's link is an in-toto statement with the predicate `lockstep/link/v1` in a DSSE envelope, signed by
-//! the gate's own KMS key (ECDSA P-256). Links name their predecessors by digest, so they form a DAG.
+//! the gate's own KMS key (ECDSA P-256). Links name their predecessors by digest, so they form a DAG, and carry
+//! standard statements and documents by digest. `seal-run` signs a record of every file.
 
 mod chain;
 mod envelope;
 mod oms;
+mod predicates;
 mod record;
+mod run;
 mod statement;
+#[cfg(test)]
+mod tests;
 mod trust;
 
-pub use chain::{EvidenceBroken, LoadedLink, VerifiedChain, VerifiedLink, verify_chain};
+pub use chain::{EvidenceBroken, Files, VerifiedChain, VerifiedLink, link_path, verify_chain, verify_links};
 pub use envelope::{Envelope, EnvelopeInvalid, PAYLOAD_TYPE, Unsigned};
 pub use oms::{OmsInvalid, OmsStatement, SIGNATURE_FILE, check_signable, public_key_pem};
 pub use p256::ecdsa::VerifyingKey;
-pub use record::{RECORD_PREDICATE, Record, RecordFile, RunStatus};
-pub use statement::{LINK_PREDICATE, Link, STATEMENT_TYPE, Statement, Subject, Verdict};
-pub use trust::{TrustRoot, TrustRootInvalid, public_key};
+pub use predicates::{
+    BuildDefinition, BuildMetadata, Builder, MODEL_SIGNATURE_PREDICATE, PROVENANCE_PREDICATE, Provenance,
+    ResourceDescriptor, RunDetails, ScanMetadata, Scanner, SeverityScore, TEST_RESULT_PREDICATE, TestResult,
+    VULNS_PREDICATE, Vulnerability, Vulns,
+};
+pub use record::{
+    GateVerdict, Identities, JobCost, RECORD_PREDICATE, Record, RecordFile, RunStatus, StateTimes,
+};
+pub use run::{RECORD_PATH, RunBroken, VerifiedRun, verify_run};
+pub use statement::{Carried, DOCUMENT, LINK_PREDICATE, Link, STATEMENT_TYPE, Statement, Subject, Verdict};
+pub use trust::{NotTrusted, TRUST_ROOT_SCHEMA, TrustRoot, TrustRootInvalid, TrustedKey, public_key};

@@ -475,7 +475,8 @@ mod tests {
         assert_eq!(state(&files).bundle(signer.verifying_key(), high.as_bytes()).as_ref(), Ok(&bytes));
         let encoded = [low.to_der(), high].map(|der| STANDARD.encode(der.as_bytes()));
         let swapped = String::from_utf8(bytes).unwrap().replace(&encoded[0], &encoded[1]);
-        assert_eq!(verify(swapped.as_bytes(), &files), Err(OmsInvalid::NotCanonical("bundle")));
+        let refused = OmsInvalid::Envelope(EnvelopeInvalid::NotCanonical("signature"));
+        assert_eq!(verify(swapped.as_bytes(), &files), Err(refused));
     }
 
     #[test]

@@ -43,6 +43,22 @@ impl Subject {
     }
 }
 
+/// A file of the run's evidence that a link vouches for: a standard statement, unmodified, or a document that the
+/// gate decided on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Carried {
+    /// Below the run's prefix, `<function>/<name>`.
+    pub path: String,
+    /// Of its bytes.
+    pub sha256: Sha256Digest,
+    /// The `predicateType` of a statement; [`DOCUMENT`] of anything else.
+    pub kind: String,
+}
+
+/// The [`Carried::kind`] of what is no statement.
+pub const DOCUMENT: &str = "application/json";
+
 /// What a gate decided. A refusal is an error of the function and signs no link, so there is one verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
@@ -64,6 +80,8 @@ pub struct Link {
     pub policy_sha256: Sha256Digest,
     /// Digests of the links that it builds on, sorted.
     pub predecessors: Vec<Sha256Digest>,
+    /// The files that it vouches for, sorted by path.
+    pub carries: Vec<Carried>,
     /// What it decided on, by name: digests, versions, names.
     pub facts: BTreeMap<String, String>,
     /// When, RFC 3339 in UTC.
@@ -74,6 +92,7 @@ impl Statement<Link> {
     /// A link's statement.
     pub fn link(subject: Vec<Subject>, mut link: Link) -> Self {
         link.predecessors.sort();
+        link.carries.sort();
         Self {
             kind: STATEMENT_TYPE.to_owned(),
             subject,

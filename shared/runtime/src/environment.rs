@@ -82,7 +82,9 @@ variables! {
     SUBNET_IDS = "LOCKSTEP_SUBNET_IDS", NETWORKED, "Private subnets, comma separated.";
     SECURITY_GROUP_IDS = "LOCKSTEP_SECURITY_GROUP_IDS", NETWORKED, "Security groups, comma separated.";
     ENDPOINT_ROLE_ARN = "LOCKSTEP_ENDPOINT_ROLE_ARN", &["deploy-endpoint"], "Execution role of the model.";
-    TRUST_ROOT = "LOCKSTEP_TRUST_ROOT", &["deploy-endpoint"], "Public keys by attesting function, JSON.";
+    CODE_REVISION = "LOCKSTEP_CODE_REVISION", &["seal-artifact"], "Git revision of the deployed code, for provenance.";
+    TRUST_ROOT_VERSION_ID = "LOCKSTEP_TRUST_ROOT_VERSION_ID", &["deploy-endpoint"], "S3 version of policy/trust-root.json.";
+    TRUST_ROOT_SHA256 = "LOCKSTEP_TRUST_ROOT_SHA256", &["deploy-endpoint"], "SHA-256 of policy/trust-root.json; another digest refuses.";
     TOPIC_ARN = "LOCKSTEP_TOPIC_ARN", &["approve-package", "seal-run"], "Topic of notifications.";
 }
 
@@ -173,9 +175,9 @@ mod tests {
 
     #[test]
     fn a_variable_of_another_function_is_a_problem() {
-        let values = BTreeMap::from([("LOCKSTEP_TRUST_ROOT".to_owned(), "{}".to_owned())]);
+        let values = BTreeMap::from([("LOCKSTEP_TRUST_ROOT_SHA256".to_owned(), "00".to_owned())]);
         let mut environment = Environment::from_values("admit-run", values);
-        environment.text(&var::TRUST_ROOT);
+        environment.text(&var::TRUST_ROOT_SHA256);
         assert!(environment.finish(()).is_err());
     }
 }

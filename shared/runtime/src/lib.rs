@@ -13,7 +13,7 @@ mod inputs;
 mod metrics;
 mod objects;
 
-pub use attestor::Attestor;
+pub use attestor::{Attestor, Passed};
 pub use callback::Callback;
 pub use clients::aws_config;
 pub use coordination::{Claim, Coordination, Lease};
@@ -23,4 +23,4 @@ pub use environment::{Environment, VARIABLES, Variable, var};
 pub use error::{AwsFailure, Error, failed, is_missing};
 pub use inputs::{Change, Inputs, LatestVersion};
 pub use metrics::{Measured, Metric, Unit};
-pub use objects::{Evidence, Objects, PolicyPin};
+pub use objects::{Evidence, Objects, PolicyPin, TrustPin};

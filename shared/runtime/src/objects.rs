@@ -1,11 +1,37 @@
 //! Objects that the run's state names by digest, and the policy.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use aws_sdk_s3::{Client, primitives::ByteStream};
-use contract::{Gate, LinkRef, ObjectRef, Policy, RunContext, RunPlan, Sha256Digest};
-use evidence::LoadedLink;
+use contract::{Gate, LinkRef, ObjectRef, Policy, RunContext, RunId, RunPlan, Sha256Digest};
+use evidence::{Envelope, Files, Link, Statement, TrustRoot, link_path};
+use futures::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Environment, Error, failed, var};
+
+/// Where the deployment puts the policy.
+const POLICY_KEY: &str = "policy/policy.json";
+/// And the trust root.
+const TRUST_ROOT_KEY: &str = "policy/trust-root.json";
+
+/// Which trust root this deployment verifies with. The object lies in the evidence bucket, where only the deployment
+/// writes it; what is believed is the digest in the function's own configuration.
+#[derive(Clone, Debug, Default)]
+pub struct TrustPin {
+    version_id: String,
+    sha256: String,
+}
+
+impl TrustPin {
+    /// Reads the pin from the environment.
+    pub fn read(environment: &mut Environment) -> Self {
+        Self {
+            version_id: environment.text(&var::TRUST_ROOT_VERSION_ID),
+            sha256: environment.text(&var::TRUST_ROOT_SHA256),
+        }
+    }
+}
 
 /// Which policy this deployment judges by.
 #[derive(Clone, Debug, Default)]
@@ -138,16 +164,25 @@ impl Objects {
     /// # Errors
     /// [`Error::PolicyChanged`] when the object is another one, [`Error::Unreadable`] when it is missing.
     pub async fn policy(&self, evidence_bucket: &str, pin: &PolicyPin) -> Result<Policy, Error> {
-        let key = "policy/policy.json";
-        let place = format!("s3://{evidence_bucket}/{key}");
-        let Some(bytes) = self.bytes(evidence_bucket, key, Some(&pin.version_id)).await? else {
+        let bytes = self.policy_bytes(evidence_bucket, pin).await?;
+        let place = format!("s3://{evidence_bucket}/{POLICY_KEY}");
+        serde_json::from_slice(&bytes).map_err(|error| Error::Unreadable { place, reason: error.to_string() })
+    }
+
+    /// The same as it lies there, byte for byte.
+    ///
+    /// # Errors
+    /// As [`Objects::policy`].
+    pub async fn policy_bytes(&self, evidence_bucket: &str, pin: &PolicyPin) -> Result<Vec<u8>, Error> {
+        let Some(bytes) = self.bytes(evidence_bucket, POLICY_KEY, Some(&pin.version_id)).await? else {
+            let place = format!("s3://{evidence_bucket}/{POLICY_KEY}");
             return Err(Error::Unreadable { place, reason: "it does not exist".to_owned() });
         };
         let found = Sha256Digest::of(&bytes);
         if found.as_str() != pin.sha256 {
             return Err(Error::PolicyChanged { expected: pin.sha256.clone(), found: found.to_string() });
         }
-        serde_json::from_slice(&bytes).map_err(|error| Error::Unreadable { place, reason: error.to_string() })
+        Ok(bytes)
     }
 }
 
@@ -164,12 +199,62 @@ impl Evidence {
         Self { objects: Objects::new(client), bucket }
     }
 
-    /// Reads a link's bytes for the verifier, believing nothing.
+    /// Reads the links that the state names and what they say that they carry, for the verifier, believing nothing.
+    /// What is not there is left out.
     ///
     /// # Errors
     /// [`Error::Aws`].
-    pub async fn load(&self, gate: Gate, reference: &LinkRef) -> Result<LoadedLink, Error> {
-        let bytes = self.objects.bytes(&self.bucket, &reference.key, None).await?;
-        Ok(LoadedLink { gate, reference: reference.clone(), bytes })
+    pub async fn load(&self, run: &RunId, named: &BTreeMap<Gate, LinkRef>) -> Result<Files, Error> {
+        let links = try_join_all(named.iter().map(async |(gate, reference)| {
+            let bytes = self.objects.bytes(&self.bucket, &reference.key, None).await?;
+            Ok::<_, Error>((link_path(*gate), bytes))
+        }));
+        let mut files = Files::new();
+        let mut carried = BTreeSet::new();
+        for (path, bytes) in links.await? {
+            let Some(bytes) = bytes else { continue };
+            let link = Envelope::parse(&bytes).and_then(|link| link.unverified::<Statement<Link>>());
+            carried.extend(link.into_iter().flat_map(|link| link.predicate.carries).map(|one| one.path));
+            files.insert(path, bytes);
+        }
+        let prefix = run.prefix();
+        let carried = try_join_all(carried.into_iter().map(async |path| {
+            let bytes = self.objects.bytes(&self.bucket, &format!("{prefix}{path}"), None).await?;
+            Ok::<_, Error>((path, bytes))
+        }));
+        files.extend(carried.await?.into_iter().filter_map(|(path, bytes)| Some((path, bytes?))));
+        Ok(files)
+    }
+
+    /// What a gate's link says, to be told to people. It is not verified: deciding by it is for the verifier.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] when it is missing or no link.
+    pub async fn said(&self, run: &RunId, gate: Gate) -> Result<Link, Error> {
+        let key = gate.key(run);
+        let unreadable =
+            |reason: String| Error::Unreadable { place: format!("s3://{}/{key}", self.bucket), reason };
+        let Some(bytes) = self.objects.bytes(&self.bucket, &key, None).await? else {
+            return Err(unreadable("it does not exist".to_owned()));
+        };
+        let link = Envelope::parse(&bytes).and_then(|link| link.unverified::<Statement<Link>>());
+        Ok(link.map_err(|error| unreadable(error.to_string()))?.predicate)
+    }
+
+    /// The trust root that this deployment is pinned to.
+    ///
+    /// # Errors
+    /// [`Error::Altered`] when the object is another one, [`Error::Unreadable`] when it is missing or none.
+    pub async fn trust_root(&self, pin: &TrustPin) -> Result<TrustRoot, Error> {
+        let place = format!("s3://{}/{TRUST_ROOT_KEY}", self.bucket);
+        let bytes = self.objects.bytes(&self.bucket, TRUST_ROOT_KEY, Some(&pin.version_id)).await?;
+        let Some(bytes) = bytes else {
+            return Err(Error::Unreadable { place, reason: "it does not exist".to_owned() });
+        };
+        let found = Sha256Digest::of(&bytes);
+        if found.as_str() != pin.sha256 {
+            return Err(Error::Altered { place, found: found.to_string(), expected: pin.sha256.clone() });
+        }
+        TrustRoot::parse(&bytes).map_err(|error| Error::Unreadable { place, reason: error.to_string() })
     }
 }

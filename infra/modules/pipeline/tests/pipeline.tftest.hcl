@@ -163,11 +163,11 @@ run "signs_with_one_key_a_function" {
     error_message = "Nobody may do everything with a signing key: that would include signing."
   }
   assert {
-    condition     = toset(keys(jsondecode(one(aws_lambda_function.this["deploy-endpoint"].environment).variables["LOCKSTEP_TRUST_ROOT"]))) == toset(keys(aws_kms_key.signing))
+    condition     = toset(jsondecode(aws_s3_object.trust_root.content).keys[*].function) == toset(keys(aws_kms_key.signing))
     error_message = "The trust root must hold the nine public keys."
   }
   assert {
-    condition     = toset([for verb, function in aws_lambda_function.this : verb if contains(keys(one(function.environment).variables), "LOCKSTEP_TRUST_ROOT")]) == toset(["deploy-endpoint"])
+    condition     = toset([for verb, function in aws_lambda_function.this : verb if contains(keys(one(function.environment).variables), "LOCKSTEP_TRUST_ROOT_SHA256")]) == toset(["deploy-endpoint"])
     error_message = "Only the verifier may be told the trust root."
   }
 }
