@@ -14,7 +14,8 @@ use crate::sabotage::Break;
     version,
     about,
     after_help = "Exit codes: 0 done, 1 internal failure, 2 the \
-    command cannot be done as given, 3 the run was refused, 130 interrupted.\nIn the repository, \
+    command cannot be done as given, 3 the run was refused, \
+    4 the evidence does not hold, 130 interrupted.\nIn the repository, \
     `cargo run -- <command>` runs any of these."
 )]
 pub(crate) struct Cli {
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   lockstep demo
   lockstep demo --summary summary.json
+  lockstep demo --export exported && lockstep verify exported
   lockstep demo --break tampered-weights
   lockstep demo --manual-approval
   lockstep demo --keep --request examples/requests/tiny-lm.json")]
@@ -56,6 +58,26 @@ pub(crate) enum Command {
   lockstep approve arn:aws:sagemaker:us-east-1:111122223333:model-package/tiny-lm/4 --reason \"reviewed\" --aws")]
     Approve(DecideArgs),
 
+    /// Show whether a run's evidence holds, and what each link proves.
+    #[command(
+        after_help = "Exit codes: 0 the evidence holds, whether the run was deployed or refused; 4 it does not.
+
+Examples:
+  lockstep verify 0123456789abcdef0123456789abcdef
+  lockstep verify exported
+  lockstep verify exported --trust reviewed-trust-root.json
+  lockstep verify archive/*/"
+    )]
+    Verify(VerifyArgs),
+
+    /// Write a run's evidence to a directory that can be verified offline.
+    #[command(after_help = "Writes DIR, and beside it DIR.trust.json with the keys to trust.
+
+Examples:
+  lockstep export 0123456789abcdef0123456789abcdef exported
+  AWS_PROFILE=audit lockstep export 0123456789abcdef0123456789abcdef exported --aws")]
+    Export(ExportArgs),
+
     /// Reject the model package of a run that waits.
     #[command(after_help = "Examples:
   lockstep reject 0123456789abcdef0123456789abcdef --reason \"answers leak training rows\"")]
@@ -72,6 +94,10 @@ pub(crate) struct DemoArgs {
     /// Wait for `lockstep approve` or `lockstep reject` in another terminal.
     #[arg(long, conflicts_with = "sabotage")]
     pub manual_approval: bool,
+
+    /// Write the run's evidence to a directory, as `lockstep export` does.
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
 
     /// Leave the account running until Ctrl-C, and print how to start another run with the `aws` CLI.
     #[arg(long)]
@@ -138,6 +164,46 @@ pub(crate) struct DecideArgs {
     pub account: AccountArgs,
 }
 
+/// `lockstep verify`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Exported directories, or the 32 hex digits of runs in the account.
+    #[arg(value_name = "DIR|RUN_ID", required = true, value_parser = verified)]
+    pub targets: Vec<Verified>,
+
+    /// The keys to trust; without it, DIR.trust.json beside each directory, or the account's deployed trust root.
+    #[arg(long, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
+
+    /// The bucket that holds the evidence; without it, the account's only one named `*-evidence-*`.
+    #[arg(long, value_name = "BUCKET")]
+    pub evidence_bucket: Option<String>,
+
+    /// Which account.
+    #[command(flatten)]
+    pub account: AccountArgs,
+}
+
+/// `lockstep export`
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The 32 hex digits of a run.
+    #[arg(value_name = "RUN_ID", value_parser = run_id)]
+    pub run: RunId,
+
+    /// Where to; it must not exist.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+
+    /// The bucket that holds the evidence; without it, the account's only one named `*-evidence-*`.
+    #[arg(long, value_name = "BUCKET")]
+    pub evidence_bucket: Option<String>,
+
+    /// Which account.
+    #[command(flatten)]
+    pub account: AccountArgs,
+}
+
 /// Which account a command talks to.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct AccountArgs {
@@ -168,6 +234,30 @@ pub(crate) enum Decided {
     Package(String),
     /// The model package of this run.
     Run(RunId),
+}
+
+/// What is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verified {
+    /// An exported directory.
+    Directory(PathBuf),
+    /// A run in the account.
+    Run(RunId),
+}
+
+/// A directory that is there is meant, whatever its name looks like.
+fn verified(text: &str) -> Result<Verified, String> {
+    let path = PathBuf::from(text);
+    if path.is_dir() {
+        return Ok(Verified::Directory(path));
+    }
+    RunId::try_from(text.to_owned())
+        .map(Verified::Run)
+        .map_err(|_| "it is neither a directory nor the 32 hex digits of a run".to_owned())
+}
+
+fn run_id(text: &str) -> Result<RunId, String> {
+    RunId::try_from(text.to_owned()).map_err(|_| "give the 32 hex digits of a run".to_owned())
 }
 
 fn watched(text: &str) -> Result<Watched, String> {

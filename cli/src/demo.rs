@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use crate::approve::{self, Decision};
 use crate::args::DemoArgs;
 use crate::error::Error;
+use crate::export;
 use crate::findings;
 use crate::follow::Follower;
 use crate::history::{Status, Timeline};
 use crate::local_account::{self, Ground, Outcome};
+use crate::run_files;
 use crate::sabotage::Break;
 use crate::screen::Screen;
 use crate::summary::{Seconds, StateSummary, Summary};
@@ -53,6 +55,9 @@ enum Approver {
 /// Whatever is not a gate's refusal; the summary then says so too.
 pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Outcome<Ended>, Error> {
     let ground = local_account::prepare(args.request.clone(), args.release).await?;
+    if let Some(directory) = &args.export {
+        export::vacant(directory)?;
+    }
     if let Some(path) = &args.summary {
         forget(path)?;
     }
@@ -152,6 +157,11 @@ impl<'a> Demo<'a> {
         let run = self.carry_through(&request, "demo", approver).await?;
         let has_succeeded = watch::conclude(&run.timeline, self.screen);
         let summary = self.look_around(&run).await?;
+        if let Some(directory) = &args.export {
+            let files = run_files::from_bucket(&self.s3, &self.outputs.evidence_bucket, &run.id).await?;
+            let trust = self.outputs.trust_root.to_string();
+            export::write(&files, trust.as_bytes(), directory, self.screen)?;
+        }
         if let Some(path) = &args.summary {
             summary.write(path)?;
             self.screen.aside(&format!("summary: {}", path.display()));

@@ -102,6 +102,36 @@ pub(crate) enum Error {
     /// The trust root is not one.
     #[error("the infrastructure's trust root: {0}")]
     TrustRoot(#[from] evidence::TrustRootInvalid),
+    /// A file of trusted keys is not there.
+    #[error("cannot read the keys to trust, {path}: {source}; name another file with --trust", path = .path.display())]
+    NoTrustRoot {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Which bucket holds the evidence is not clear.
+    #[error("the account has {0} of buckets named `*-evidence-*`: give --evidence-bucket")]
+    NoEvidenceBucket(&'static str),
+    /// A run has no evidence.
+    #[error("run {run_id} has no evidence in s3://{bucket}: check the run's id, region and account")]
+    NoEvidence {
+        /// The run.
+        run_id: String,
+        /// Where it was looked for.
+        bucket: String,
+    },
+    /// An export would write over something.
+    #[error("{path} is there already: an export writes over nothing", path = .0.display())]
+    Occupied(PathBuf),
+    /// Evidence does not hold.
+    #[error("{what} does not verify: {broken}")]
+    Broken {
+        /// The directory or the run.
+        what: String,
+        /// The first break.
+        broken: evidence::RunBroken,
+    },
     /// A break did not end as it must.
     #[error("`--break {name}` must end in {expected}, but the run ended in {found}")]
     BreakMissed {
@@ -126,7 +156,12 @@ impl Error {
             | Error::RunUnknown { .. }
             | Error::NoStateMachine(_)
             | Error::NoPackage(_)
+            | Error::NoTrustRoot { .. }
+            | Error::NoEvidenceBucket(_)
+            | Error::NoEvidence { .. }
+            | Error::Occupied(_)
             | Error::NotPending { .. } => 2,
+            Error::Broken { .. } => 4,
             Error::Account(_)
             | Error::File { .. }
             | Error::Aws { .. }

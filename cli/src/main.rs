@@ -5,12 +5,15 @@ mod args;
 mod connection;
 mod demo;
 mod error;
+mod export;
 mod findings;
 mod follow;
 mod history;
 mod local_account;
 mod prerequisites;
+mod proof;
 mod repository;
+mod run_files;
 mod sabotage;
 mod screen;
 mod staging;
@@ -18,6 +21,7 @@ mod summary;
 mod table;
 mod transfer_progress;
 mod trigger;
+mod verify;
 mod watch;
 mod ways;
 
@@ -60,6 +64,16 @@ async fn run(command: Command, screen: &Screen) -> Result<u8, Error> {
         },
         Command::Watch(args) => Outcome::Finished(watch(&args, screen).await?),
         Command::Approve(args) => decide(&args, Decision::Approve, screen).await?,
+        Command::Verify(args) => {
+            verify::run(&args, screen).await?;
+            Outcome::Finished(Ended::Succeeded)
+        }
+        Command::Export(args) => {
+            let root = repository::find().ok();
+            let account = connection::connect(&args.account, root.as_deref(), Identity::Submitter).await?;
+            export::run(&args, &account, screen).await?;
+            Outcome::Finished(Ended::Succeeded)
+        }
         Command::Reject(args) => decide(&args, Decision::Reject, screen).await?,
     };
     Ok(match outcome {
