@@ -16,8 +16,10 @@ use crate::{
     aws,
     card_facts::{self, Said},
     error::ApproveError,
+    lineage,
     policy::{self, Decision},
     settings::Settings,
+    tracking,
 };
 
 /// Where the model card lies below the run's prefix.
@@ -123,6 +125,10 @@ impl ApprovePackage {
                 aws::register(&self.sagemaker, &self.settings, &plan, artifact, evaluation, card).await?
             }
         };
+        let bucket = &self.settings.work_bucket;
+        let deeds = lineage::until_registered(&plan, &said, artifact, &arn, bucket);
+        lineage::record(&self.sagemaker, &deeds).await?;
+        tracking::record(&self.sagemaker, &plan, artifact, evaluation, bucket).await?;
         let serving = aws::serving(&self.sagemaker, &run.endpoint).await?;
         Ok(Package { arn, digest: artifact.content_sha256.clone(), card, serving })
     }
@@ -256,6 +262,8 @@ impl ApprovePackage {
             carries: vec![card],
         };
         let link = self.attestor.pass(&run.run_id, &run.policy_sha256, passed).await?;
+        let deed = lineage::approval(&plan, artifact, &package.arn, approver.unwrap_or("unknown"), reason);
+        lineage::record(&self.sagemaker, &[deed]).await?;
         Ok(Approval { approver: approver.map(str::to_owned), reason: reason.to_owned(), link })
     }
 }

@@ -5,8 +5,10 @@ mod card;
 mod card_facts;
 mod error;
 mod handler;
+mod lineage;
 mod policy;
 mod settings;
+mod tracking;
 
 use std::sync::Arc;
 

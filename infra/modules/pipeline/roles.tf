@@ -372,6 +372,34 @@ locals {
         Resource = "${local.sagemaker_prefix}:model-card/${var.name}-*"
       },
       {
+        Sid    = "WriteLineage"
+        Effect = "Allow"
+        Action = [
+          "sagemaker:AddAssociation", "sagemaker:CreateAction", "sagemaker:CreateArtifact", "sagemaker:DescribeAction",
+        ]
+        Resource = ["${local.sagemaker_prefix}:action/${var.name}-*", "${local.sagemaker_prefix}:artifact/*"]
+      },
+      {
+        # Listing knows no narrower resource.
+        Sid      = "FindWhatLineageKnows"
+        Effect   = "Allow"
+        Action   = "sagemaker:ListArtifacts"
+        Resource = "*"
+      },
+      {
+        # A request names its group, and so its experiment.
+        Sid    = "TrackTheExperiment"
+        Effect = "Allow"
+        Action = [
+          "sagemaker:AssociateTrialComponent", "sagemaker:CreateExperiment", "sagemaker:CreateTrial", "sagemaker:CreateTrialComponent",
+        ]
+        Resource = [
+          "${local.sagemaker_prefix}:experiment/*",
+          "${local.sagemaker_prefix}:experiment-trial/${var.name}-*",
+          "${local.sagemaker_prefix}:experiment-trial-component/${var.name}-*",
+        ]
+      },
+      {
         Sid      = "ReadWhatTheCardTells"
         Effect   = "Allow"
         Action   = "s3:GetObject"

@@ -6,6 +6,7 @@ use contract::ErrorName;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tracing::Instrument as _;
 
 /// An error that ends a run under a name of the contract.
 pub trait Refusal: Display {
@@ -44,6 +45,13 @@ where
     let handler = Arc::new(handler);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let handler = Arc::clone(&handler);
+        // Every line that a step logs says which run it is of.
+        let run = ["/run/run_id", "/execution_arn", "/detail/executionArn"]
+            .into_iter()
+            .find_map(|pointer| event.payload.pointer(pointer)?.as_str())
+            .unwrap_or_default();
+        let step = event.payload.get("step").and_then(Value::as_str).unwrap_or_default();
+        let span = tracing::info_span!("invocation", run, step, request_id = event.context.request_id);
         async move {
             let input = serde_json::from_value(event.payload).map_err(|error| {
                 diagnostic(
@@ -59,6 +67,7 @@ where
                 }
             }
         }
+        .instrument(span)
     }))
     .await
 }
