@@ -88,6 +88,48 @@ impl Evidence {
         }
     }
 
+    /// The execution that a run was admitted in, once it was.
+    pub async fn execution_of(&self, run: &str) -> String {
+        let bucket = self.bucket("work").await;
+        let start = Instant::now();
+        loop {
+            let plan = self.s3.get_object().bucket(&bucket).key(format!("runs/{run}/plan.json")).send().await;
+            if let Ok(plan) = plan {
+                let bytes = plan.body.collect().await.expect("the plan's bytes").to_vec();
+                let plan: Value = serde_json::from_slice(&bytes).expect("the plan is JSON");
+                return plan["execution_arn"].as_str().expect("the plan names its execution").to_owned();
+            }
+            assert!(start.elapsed() < Duration::from_secs(120), "run {run} was not admitted");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Approves a run's package, once there is one to decide about.
+    pub async fn approve(&self, approver: &aws_sdk_sagemaker::Client, run: &str) {
+        let start = Instant::now();
+        loop {
+            let listed = approver.list_model_packages().model_package_group_name("tiny-lm").send().await;
+            for package in listed.expect("packages can be listed").model_package_summary_list() {
+                let Some(arn) = package.model_package_arn() else { continue };
+                let described = approver.describe_model_package().model_package_name(arn).send().await;
+                let described = described.expect("it is described");
+                let of = described.customer_metadata_properties().and_then(|all| all.get("run_id"));
+                if of.is_none_or(|of| of != run) {
+                    continue;
+                }
+                let update = approver
+                    .update_model_package()
+                    .model_package_arn(arn)
+                    .model_approval_status(aws_sdk_sagemaker::types::ModelApprovalStatus::Approved)
+                    .approval_description("looks good");
+                update.send().await.expect("the approver may approve");
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "run {run} has no package");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// The records in the evidence bucket, by key.
     pub async fn records(&self) -> Vec<String> {
         let bucket = self.bucket("evidence").await;
