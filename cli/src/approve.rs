@@ -3,7 +3,7 @@
 use aws_sdk_sagemaker::Client;
 use aws_sdk_sagemaker::operation::describe_model_package::DescribeModelPackageOutput;
 use aws_sdk_sagemaker::types::{ModelApprovalStatus, ModelPackageGroupSortBy, ModelPackageSortBy, SortOrder};
-use contract::RunId;
+use contract::{RunId, Sha256Digest};
 
 use crate::args::{DecideArgs, Decided};
 use crate::connection;
@@ -12,6 +12,8 @@ use crate::screen::Screen;
 
 /// The metadata that ties a package to its run.
 const RUN_ID: &str = "run_id";
+/// And to the bytes that would serve.
+const ARTIFACT: &str = "artifact_sha256";
 
 /// What is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,16 @@ impl Decision {
     }
 }
 
+/// A decision, why, and about which artefact.
+pub(crate) struct Verdict<'a> {
+    /// Which.
+    pub decision: Decision,
+    /// Why.
+    pub reason: &'a str,
+    /// What was looked at; unless it is given, whatever the package holds.
+    pub digest: Option<&'a Sha256Digest>,
+}
+
 /// Finds the package, shows what is decided about, and decides.
 ///
 /// # Errors
@@ -54,7 +66,8 @@ pub(crate) async fn run(
         Decided::Package(arn) => arn.clone(),
         Decided::Run(run) => find(&client, run, args.group.as_deref()).await?,
     };
-    decide(&client, &arn, decision, &args.reason, screen).await
+    let decided = Verdict { decision, reason: &args.reason, digest: args.digest.as_ref() };
+    decide(&client, &arn, &decided, screen).await
 }
 
 /// Shows a package and decides about it.
@@ -64,8 +77,7 @@ pub(crate) async fn run(
 pub(crate) async fn decide(
     client: &Client,
     arn: &str,
-    decision: Decision,
-    reason: &str,
+    decided: &Verdict<'_>,
     screen: &Screen,
 ) -> Result<(), Error> {
     let package = client
@@ -80,15 +92,22 @@ pub(crate) async fn decide(
     if package.model_approval_status() != Some(&ModelApprovalStatus::PendingManualApproval) {
         return Err(not_pending(arn, &package));
     }
+    let holds = package.customer_metadata_properties().and_then(|all| all.get(ARTIFACT));
+    if let Some(looked_at) = decided.digest
+        && holds.is_none_or(|holds| holds != looked_at.as_str())
+    {
+        let holds = holds.cloned().unwrap_or_else(|| "no digest".to_owned());
+        return Err(Error::OtherDigest { arn: arn.to_owned(), holds, looked_at: looked_at.to_string() });
+    }
     client
         .update_model_package()
         .model_package_arn(arn)
-        .model_approval_status(decision.status())
-        .approval_description(reason)
+        .model_approval_status(decided.decision.status())
+        .approval_description(decided.reason)
         .send()
         .await
         .map_err(Error::aws("UpdateModelPackage"))?;
-    screen.say(&format!("  {}: {reason}", decision.done()));
+    screen.say(&format!("  {}: {}", decided.decision.done(), decided.reason));
     Ok(())
 }
 

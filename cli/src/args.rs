@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use contract::RunId;
+use contract::{RunId, Sha256Digest};
 
 use crate::sabotage::Break;
 
@@ -55,6 +55,7 @@ pub(crate) enum Command {
     /// Approve the model package of a run that waits.
     #[command(after_help = "Examples:
   lockstep approve 0123456789abcdef0123456789abcdef --reason \"perplexity halved; sampled ten answers\"
+  lockstep approve 0123456789abcdef0123456789abcdef --digest a2c34cb8... --reason \"as reviewed\"
   lockstep approve arn:aws:sagemaker:us-east-1:111122223333:model-package/tiny-lm/4 --reason \"reviewed\" --aws")]
     Approve(DecideArgs),
 
@@ -155,6 +156,10 @@ pub(crate) struct DecideArgs {
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: String,
 
+    /// The artefact's digest that you looked at, 64 hex digits: a package of another one is not decided about.
+    #[arg(long, value_name = "SHA256", value_parser = digest)]
+    pub digest: Option<Sha256Digest>,
+
     /// The model package group that a run id is looked for in; without it, every group.
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
@@ -254,6 +259,11 @@ fn verified(text: &str) -> Result<Verified, String> {
     RunId::try_from(text.to_owned())
         .map(Verified::Run)
         .map_err(|_| "it is neither a directory nor the 32 hex digits of a run".to_owned())
+}
+
+fn digest(text: &str) -> Result<Sha256Digest, String> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text).to_owned();
+    Sha256Digest::try_from(hex).map_err(|_| "give the 64 hex digits of a SHA-256".to_owned())
 }
 
 fn run_id(text: &str) -> Result<RunId, String> {

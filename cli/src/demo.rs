@@ -248,7 +248,8 @@ impl<'a> Demo<'a> {
             Decision::Approve => "the demo's approver approves: every gate before has passed",
             Decision::Reject => "the demo's approver rejects, as --break rejected asks",
         };
-        approve::decide(&self.approver, &arn, decision, reason, self.screen).await
+        let verdict = approve::Verdict { decision, reason, digest: None };
+        approve::decide(&self.approver, &arn, &verdict, self.screen).await
     }
 
     /// Asks the account what there is after the run, and shows it.

@@ -86,6 +86,16 @@ pub(crate) enum Error {
         /// Who decided, and why, as far as it is known.
         by: String,
     },
+    /// The package is not what the approver looked at.
+    #[error("{arn} is about artefact {holds}, and you looked at {looked_at}: look again before you decide")]
+    OtherDigest {
+        /// The package.
+        arn: String,
+        /// What it is about.
+        holds: String,
+        /// What was given.
+        looked_at: String,
+    },
     /// The upload started nothing.
     #[error("the upload of s3://{bucket}/{key} started no execution within {seconds} s")]
     NotStarted {
@@ -160,6 +170,7 @@ impl Error {
             | Error::NoEvidenceBucket(_)
             | Error::NoEvidence { .. }
             | Error::Occupied(_)
+            | Error::OtherDigest { .. }
             | Error::NotPending { .. } => 2,
             Error::Broken { .. } => 4,
             Error::Account(_)

@@ -112,24 +112,18 @@ fn tree(chain: &VerifiedChain) -> String {
 fn branch(chain: &VerifiedChain, gate: Gate, lead: &str, below: &str, lines: &mut Vec<String>) {
     let Some(verified) = chain.links().get(&gate) else { return };
     // Gates side by side build on the same one: it is told once.
-    let told = lines.iter().any(|line| line.contains(&format!(" {gate}  ")));
-    if told {
-        lines.push(format!("  {lead}{gate} (above)"));
+    if lines.iter().any(|line| line.contains(&format!(" {gate}: "))) {
+        lines.push(format!("  {lead}{gate} (as above)"));
         return;
     }
-    lines.push(format!("  {lead} {gate}  {}", proof::of(gate, &verified.link)));
-    for line in proof::carried(&verified.link) {
-        lines.push(format!("  {below}    {line}"));
-    }
+    lines.push(format!("  {lead} {gate}: {}", proof::of(gate, &verified.link)));
     let before = gate.predecessors();
+    let bar = if before.is_empty() { "  " } else { "│ " };
+    for line in proof::carried(&verified.link) {
+        lines.push(format!("  {below}{bar}  {line}"));
+    }
     for (index, predecessor) in before.iter().enumerate() {
-        // A line of gates stays a line; only where it forks is there something to indent.
-        let is_last = index + 1 == before.len();
-        let (lead, deeper) = match (before.len(), is_last) {
-            (1, _) => (below.to_owned(), below.to_owned()),
-            (_, false) => (format!("{below}├─"), format!("{below}│ ")),
-            (_, true) => (format!("{below}└─"), format!("{below}  ")),
-        };
-        branch(chain, *predecessor, &lead, &deeper, lines);
+        let (fork, bar) = if index + 1 == before.len() { ("└─", "  ") } else { ("├─", "│ ") };
+        branch(chain, *predecessor, &format!("{below}{fork}"), &format!("{below}{bar}"), lines);
     }
 }

@@ -9,7 +9,7 @@ use aws_sdk_sagemaker::{
         ProductionVariantInstanceType, S3ModelDataSource, S3ModelDataType, TransformInstanceType,
     },
 };
-use contract::{Artifact, Evaluation, RunId, RunPlan};
+use contract::{Artifact, Bound, Evaluation, RunId, RunPlan};
 use runtime::{failed, is_missing};
 use serde_json::Value;
 
@@ -134,8 +134,19 @@ pub async fn register(
         .customer_metadata_properties(ARTIFACT, artifact.content_sha256.as_str())
         .customer_metadata_properties("image_digest", &plan.image.digest)
         .client_token(plan.run_id.as_str());
-    for (name, value) in &evaluation.after {
-        create = create.customer_metadata_properties(format!("after_{name}"), format!("{value:.6}"));
+    for (when, score) in [("before", &evaluation.before), ("after", &evaluation.after)] {
+        for (name, value) in score {
+            create = create.customer_metadata_properties(format!("{when}_{name}"), value.to_string());
+        }
+    }
+    for threshold in &plan.request.evaluation.thresholds {
+        let name = format!("threshold_{}", threshold.metric);
+        // Metadata take no `<` and no `>`.
+        let bound = match threshold.bound {
+            Bound::Below(bound) => format!("below {bound}"),
+            Bound::Above(bound) => format!("above {bound}"),
+        };
+        create = create.customer_metadata_properties(name, bound);
     }
     let created = create.send().await.map_err(failed("sagemaker:CreateModelPackage"))?;
     Ok(created.model_package_arn.unwrap_or_default())

@@ -22,6 +22,12 @@ pub enum ApproveError {
         /// The package's ARN.
         package: String,
     },
+    /// The approval is older than policy lets it become.
+    #[error("`{package}` was approved longer ago than policy lets an approval count: start a new run")]
+    Stale {
+        /// The package's ARN.
+        package: String,
+    },
     /// Policy does not let this principal approve.
     #[error("`{approver}` may not approve `{package}`: {reason}")]
     NotAllowed {
@@ -55,7 +61,7 @@ impl Refusal for ApproveError {
     fn name(&self) -> ErrorName {
         match self {
             Self::Rejected { .. } => ErrorName::ApprovalRejected,
-            Self::Expired { .. } => ErrorName::ApprovalExpired,
+            Self::Expired { .. } | Self::Stale { .. } => ErrorName::ApprovalExpired,
             Self::NotAllowed { .. } => ErrorName::ApproverNotAllowed,
             Self::Altered { .. } => ErrorName::EvidenceBroken,
             Self::Runtime(error) => error.name(),

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use aws_config::SdkConfig;
 use aws_sdk_sagemaker::types::ModelApprovalStatus;
 use contract::{
-    Approval, ApproveInput, Artifact, Evaluation, Gate, Package, RunContext, RunPlan, TaskToken, Wait,
-    WaitKind,
+    Approval, ApproveInput, Artifact, Evaluation, Gate, Package, Policy, RunContext, RunPlan, TaskToken,
+    Wait, WaitKind,
 };
 use evidence::{Carried, DOCUMENT, Subject};
+use jiff::Timestamp;
 use runtime::{Attestor, Callback, Environment, Evidence, Objects, Passed, failed};
 use serde::Serialize;
 
@@ -160,7 +161,9 @@ impl ApprovePackage {
             Some(ModelApprovalStatus::Approved | ModelApprovalStatus::Rejected) => {
                 self.callback.succeed(&wait).await?;
             }
-            _ if policy.approval.automatic => aws::approve(&self.sagemaker, &package.arn).await?,
+            _ if is_automatic(&policy, &run, evaluation) => {
+                aws::approve(&self.sagemaker, &package.arn).await?;
+            }
             _ => {}
         }
         Ok(())
@@ -190,7 +193,10 @@ impl ApprovePackage {
             before: &evaluation.before,
             after: &evaluation.after,
             thresholds: &plan.request.evaluation.thresholds,
-            how: format!("lockstep approve {} --reason \"...\"", run.run_id),
+            how: format!(
+                "lockstep approve {} --digest {} --reason \"...\"",
+                run.run_id, artifact.content_sha256
+            ),
         };
         let message = serde_json::to_string(&request).map_err(|error| runtime::Error::Unreadable {
             place: "the notification".to_owned(),
@@ -226,17 +232,20 @@ impl ApprovePackage {
             .and_then(|by| by.iam_identity())
             .and_then(|identity| identity.principal_id());
         let reason = described.approval_description().unwrap_or_default();
+        let decided_at = described.last_modified_time().and_then(|at| Timestamp::from_second(at.secs()).ok());
         let decision = Decision {
             package: &package.arn,
+            decided_at,
             status: described.model_approval_status(),
             approver,
             reason,
             submitter: plan.submitter.as_deref(),
         };
         // A rule's approval has no approver to compare; policy said so when it permitted the rule.
+        let is_automatic = is_automatic(&policy, run, evaluation);
         let mut rules = policy.approval.clone();
-        rules.approver_must_differ &= !policy.approval.automatic;
-        policy::judge(&decision, &rules)?;
+        rules.approver_must_differ &= !is_automatic;
+        policy::judge(&decision, &rules, Timestamp::now())?;
         aws::is_ours(&described, &self.settings, &plan, artifact)?;
 
         let mut facts = BTreeMap::from([
@@ -247,9 +256,8 @@ impl ApprovePackage {
             ("reason".to_owned(), reason.to_owned()),
             ("serving".to_owned(), package.serving.clone().unwrap_or_default()),
         ]);
-        if let Some(at) = described.last_modified_time().or(described.creation_time()) {
-            facts.insert("decided_at".to_owned(), at.to_string());
-        }
+        facts.extend(decided_at.map(|at| ("decided_at".to_owned(), at.to_string())));
+        facts.insert("automatic".to_owned(), is_automatic.to_string());
         let subject = Subject::new(&package.arn, &artifact.content_sha256);
         facts.insert("model_card".to_owned(), package.card.sha256.to_string());
         let card =
@@ -266,6 +274,11 @@ impl ApprovePackage {
         lineage::record(&self.sagemaker, &[deed]).await?;
         Ok(Approval { approver: approver.map(str::to_owned), reason: reason.to_owned(), link })
     }
+}
+
+/// Whether policy lets the pipeline itself approve this candidate.
+fn is_automatic(policy: &Policy, run: &RunContext, evaluation: &Evaluation) -> bool {
+    policy.approval.automatic.as_ref().is_some_and(|rule| rule.admits(&run.endpoint, &evaluation.after))
 }
 
 fn attribute(value: &str) -> Result<aws_sdk_sns::types::MessageAttributeValue, ApproveError> {

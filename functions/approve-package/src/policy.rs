@@ -2,6 +2,7 @@
 
 use aws_sdk_sagemaker::types::ModelApprovalStatus;
 use contract::ApprovalPolicy;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::ApproveError;
 
@@ -10,6 +11,8 @@ use crate::error::ApproveError;
 pub struct Decision<'a> {
     /// The package.
     pub package: &'a str,
+    /// When it was last changed: when somebody decided.
+    pub decided_at: Option<Timestamp>,
     /// Its approval status.
     pub status: Option<&'a ModelApprovalStatus>,
     /// `LastModifiedBy.IamIdentity.PrincipalId`: nothing of ours updates the package before this is read.
@@ -24,7 +27,7 @@ pub struct Decision<'a> {
 ///
 /// # Errors
 /// `ApprovalRejected`, `ApprovalExpired`, `ApproverNotAllowed`.
-pub fn judge(decision: &Decision<'_>, policy: &ApprovalPolicy) -> Result<(), ApproveError> {
+pub fn judge(decision: &Decision<'_>, policy: &ApprovalPolicy, now: Timestamp) -> Result<(), ApproveError> {
     let package = decision.package.to_owned();
     let approver = decision.approver.unwrap_or("unknown").to_owned();
     match decision.status {
@@ -34,6 +37,11 @@ pub fn judge(decision: &Decision<'_>, policy: &ApprovalPolicy) -> Result<(), App
             return Err(ApproveError::Rejected { package, approver, reason: reason.to_owned() });
         }
         _ => return Err(ApproveError::Expired { package }),
+    }
+    // What was approved long ago was approved on what was known then. Not to know when counts as long ago.
+    let valid = SignedDuration::from_secs(i64::from(policy.max_seconds));
+    if decision.decided_at.is_none_or(|at| now.duration_since(at) > valid) {
+        return Err(ApproveError::Stale { package });
     }
     if policy.approver_must_differ {
         let refuse = |reason| Err(ApproveError::NotAllowed { package, approver, reason });
@@ -62,7 +70,7 @@ mod tests {
     use super::*;
 
     fn policy(approver_must_differ: bool) -> ApprovalPolicy {
-        ApprovalPolicy { automatic: false, approver_must_differ, max_seconds: 60 }
+        ApprovalPolicy { automatic: None, approver_must_differ, max_seconds: 60 }
     }
 
     fn verdict(
@@ -72,8 +80,31 @@ mod tests {
         differ: bool,
     ) -> Result<(), ApproveError> {
         let status = ModelApprovalStatus::from(status);
-        let decision = Decision { package: "p", status: Some(&status), approver, reason: "", submitter };
-        judge(&decision, &policy(differ))
+        verdict_at(status, approver, submitter, differ, Some(30))
+    }
+
+    /// With the seconds since the decision.
+    fn verdict_at(
+        status: ModelApprovalStatus,
+        approver: Option<&str>,
+        submitter: Option<&str>,
+        differ: bool,
+        age: Option<i64>,
+    ) -> Result<(), ApproveError> {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let decided_at = age.map(|age| Timestamp::from_second(1_000_000 - age).unwrap());
+        let status = Some(&status);
+        let decision = Decision { package: "p", decided_at, status, approver, reason: "", submitter };
+        judge(&decision, &policy(differ), now)
+    }
+
+    #[test]
+    fn an_approval_expires_and_one_of_unknown_age_has_expired() {
+        let of_age = |age| verdict_at(ModelApprovalStatus::Approved, None, None, false, age);
+        of_age(Some(60)).unwrap();
+        for age in [Some(61), None] {
+            assert!(matches!(of_age(age), Err(ApproveError::Stale { .. })), "{age:?}");
+        }
     }
 
     #[test]

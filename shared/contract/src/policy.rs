@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentKind, Threshold};
+use crate::{ContentKind, Score, Threshold};
 
 /// The whole policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -156,15 +156,36 @@ pub struct EndpointPolicy {
 }
 
 /// How approval works.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalPolicy {
-    /// Whether the pipeline itself may approve what passed every threshold.
-    pub automatic: bool,
+    /// When the pipeline itself may approve; never, where this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<AutomaticApproval>,
     /// Whether approver and submitter must be different, known principals.
     pub approver_must_differ: bool,
     /// Seconds that a request for approval may stay open at most.
     pub max_seconds: u32,
+}
+
+/// The rule by which the pipeline approves without a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AutomaticApproval {
+    /// Endpoints that a model may come to without a person.
+    pub endpoints: BTreeSet<String>,
+    /// Bounds on the candidate's metrics, beside those that every run is judged by.
+    pub thresholds: Vec<Threshold>,
+}
+
+impl AutomaticApproval {
+    /// Whether the rule approves: the endpoint is listed, there is a bound, and every bound holds.
+    pub fn admits(&self, endpoint: &str, after: &Score) -> bool {
+        let holds = |threshold: &Threshold| {
+            after.get(&threshold.metric).is_some_and(|value| threshold.bound.admits(*value))
+        };
+        self.endpoints.contains(endpoint) && !self.thresholds.is_empty() && self.thresholds.iter().all(holds)
+    }
 }
 
 /// Longest waits.
@@ -178,6 +199,26 @@ pub struct LimitPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_approves_what_it_names_and_nothing_on_a_missing_metric() {
+        let rule: AutomaticApproval = serde_json::from_value(serde_json::json!({
+            "endpoints": ["staging"], "thresholds": [{"metric": "perplexity", "below": 2.0}],
+        }))
+        .unwrap();
+        let score = |value: f64| Score::from([("perplexity".to_owned(), value)]);
+        assert!(rule.admits("staging", &score(1.5)));
+        for (endpoint, score) in [
+            ("production", score(1.5)),
+            ("staging", score(2.5)),
+            ("staging", score(f64::NAN)),
+            ("staging", Score::new()),
+        ] {
+            assert!(!rule.admits(endpoint, &score), "{endpoint} {score:?}");
+        }
+        let no_bound = AutomaticApproval { thresholds: Vec::new(), ..rule };
+        assert!(!no_bound.admits("staging", &score(1.5)));
+    }
 
     #[test]
     fn undefined_severity_is_not_low() {
