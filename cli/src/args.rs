@@ -79,6 +79,16 @@ Examples:
   AWS_PROFILE=audit lockstep export 0123456789abcdef0123456789abcdef exported --aws")]
     Export(ExportArgs),
 
+    /// Repeat a run from its record, and compare the metrics.
+    #[command(
+        after_help = "The commit, the image and the data are those of the run; policy is today's. Ends as the repeated run ends.
+
+Examples:
+  lockstep rerun 0123456789abcdef0123456789abcdef
+  AWS_PROFILE=ml lockstep rerun 0123456789abcdef0123456789abcdef --aws"
+    )]
+    Rerun(RerunArgs),
+
     /// Reject the model package of a run that waits.
     #[command(after_help = "Examples:
   lockstep reject 0123456789abcdef0123456789abcdef --reason \"answers leak training rows\"")]
@@ -199,6 +209,22 @@ pub(crate) struct ExportArgs {
     /// Where to; it must not exist.
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
+
+    /// The bucket that holds the evidence; without it, the account's only one named `*-evidence-*`.
+    #[arg(long, value_name = "BUCKET")]
+    pub evidence_bucket: Option<String>,
+
+    /// Which account.
+    #[command(flatten)]
+    pub account: AccountArgs,
+}
+
+/// `lockstep rerun`
+#[derive(Debug, Args)]
+pub(crate) struct RerunArgs {
+    /// The 32 hex digits of a run.
+    #[arg(value_name = "RUN_ID", value_parser = run_id)]
+    pub run: RunId,
 
     /// The bucket that holds the evidence; without it, the account's only one named `*-evidence-*`.
     #[arg(long, value_name = "BUCKET")]

@@ -16,9 +16,24 @@ pub(crate) struct Target {
     pub shown: String,
     /// Whether asking often costs nothing.
     pub local: bool,
+    /// `aws:userid` of the local account's user.
+    user_id: Option<String>,
 }
 
 impl Target {
+    /// `aws:userid` of whoever calls: where in the intake bucket one may write.
+    ///
+    /// # Errors
+    /// [`Error::Aws`], [`Error::Incomplete`].
+    pub(crate) async fn user_id(&self) -> Result<String, Error> {
+        if let Some(known) = &self.user_id {
+            return Ok(known.clone());
+        }
+        let asked = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let lacking = Error::Incomplete { operation: "GetCallerIdentity", lacking: "a user's id" };
+        asked.map_err(Error::aws("GetCallerIdentity"))?.user_id.ok_or(lacking)
+    }
+
     /// A client of S3. An endpoint that is no AWS region's has no host for each bucket: there, buckets are
     /// addressed by path.
     pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
@@ -40,7 +55,8 @@ pub(crate) async fn connect(
 ) -> Result<Target, Error> {
     if let Some(live) = live(args, repository) {
         let shown = format!("the local account at {}, as {}", live.endpoint, who.user_name());
-        return Ok(Target { config: live.sdk_config(who).await, shown, local: true });
+        let user_id = Some(live.keys(who).user_id.clone());
+        return Ok(Target { config: live.sdk_config(who).await, shown, local: true, user_id });
     }
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
     if let Some(url) = &args.endpoint_url {
@@ -57,7 +73,7 @@ pub(crate) async fn connect(
         },
         (_, _, None) => return Err(Error::NoRegion),
     };
-    Ok(Target { config, shown, local: false })
+    Ok(Target { config, shown, local: false, user_id: None })
 }
 
 /// The local account that is meant: the one at the endpoint that is given, else the one that started last.

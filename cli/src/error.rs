@@ -121,8 +121,23 @@ pub(crate) enum Error {
         source: std::io::Error,
     },
     /// Which bucket holds the evidence is not clear.
-    #[error("the account has {0} of buckets named `*-evidence-*`: give --evidence-bucket")]
-    NoEvidenceBucket(&'static str),
+    #[error(
+        "of buckets named `*-{purpose}-*` the account has {count}: check region and account, or give --{purpose}-bucket where the command takes it"
+    )]
+    NoBucket {
+        /// `none` or `several`.
+        count: &'static str,
+        /// What the bucket is for.
+        purpose: &'static str,
+    },
+    /// A run cannot be repeated.
+    #[error("run {run_id} cannot be repeated: {reason}")]
+    NotRepeatable {
+        /// The run.
+        run_id: String,
+        /// Why.
+        reason: String,
+    },
     /// A run has no evidence.
     #[error("run {run_id} has no evidence in s3://{bucket}: check the run's id, region and account")]
     NoEvidence {
@@ -167,7 +182,8 @@ impl Error {
             | Error::NoStateMachine(_)
             | Error::NoPackage(_)
             | Error::NoTrustRoot { .. }
-            | Error::NoEvidenceBucket(_)
+            | Error::NoBucket { .. }
+            | Error::NotRepeatable { .. }
             | Error::NoEvidence { .. }
             | Error::Occupied(_)
             | Error::OtherDigest { .. }

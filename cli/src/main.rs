@@ -13,6 +13,7 @@ mod local_account;
 mod prerequisites;
 mod proof;
 mod repository;
+mod rerun;
 mod run_files;
 mod sabotage;
 mod screen;
@@ -73,6 +74,11 @@ async fn run(command: Command, screen: &Screen) -> Result<u8, Error> {
             let account = connection::connect(&args.account, root.as_deref(), Identity::Submitter).await?;
             export::run(&args, &account, screen).await?;
             Outcome::Finished(Ended::Succeeded)
+        }
+        Command::Rerun(args) => {
+            let root = repository::find().ok();
+            let account = connection::connect(&args.account, root.as_deref(), Identity::Submitter).await?;
+            Outcome::Finished(rerun::run(&args, &account, screen).await?)
         }
         Command::Reject(args) => decide(&args, Decision::Reject, screen).await?,
     };

@@ -20,18 +20,26 @@ const TRUST_ROOT_KEY: &str = "policy/trust-root.json";
 /// The evidence bucket: the one given, or the only one whose name tells.
 ///
 /// # Errors
-/// [`Error::NoEvidenceBucket`], [`Error::Aws`].
+/// [`Error::NoBucket`], [`Error::Aws`].
 pub(crate) async fn bucket(s3: &S3, given: Option<&str>) -> Result<String, Error> {
-    if let Some(given) = given {
-        return Ok(given.to_owned());
+    match given {
+        Some(given) => Ok(given.to_owned()),
+        None => bucket_of(s3, "evidence").await,
     }
+}
+
+/// The only bucket whose name tells its purpose.
+///
+/// # Errors
+/// [`Error::NoBucket`], [`Error::Aws`].
+pub(crate) async fn bucket_of(s3: &S3, purpose: &'static str) -> Result<String, Error> {
     let listed = s3.list_buckets().send().await.map_err(Error::aws("ListBuckets"))?;
     let names = listed.buckets().iter().filter_map(|bucket| bucket.name());
-    let mut found = names.filter(|name| name.contains("-evidence-"));
+    let mut found = names.filter(|name| name.contains(&format!("-{purpose}-")));
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only.to_owned()),
-        (None, _) => Err(Error::NoEvidenceBucket("none")),
-        (Some(_), Some(_)) => Err(Error::NoEvidenceBucket("several")),
+        (None, _) => Err(Error::NoBucket { count: "none", purpose }),
+        (Some(_), Some(_)) => Err(Error::NoBucket { count: "several", purpose }),
     }
 }
 

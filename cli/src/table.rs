@@ -1,5 +1,7 @@
 //! The tables at the end of a demo: gates, metrics.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use contract::Gate;
 
@@ -42,6 +44,22 @@ pub(crate) fn gates(rows: &[GateRow]) -> String {
             Verdict::NotReached => "not reached".to_owned(),
         };
         table.add_row([row.gate.as_str(), &verdict, row.evidence.as_deref().unwrap_or("-")]);
+    }
+    coloured(&table.trim_fmt())
+}
+
+/// The metrics of a run and of its repetition.
+pub(crate) fn compared(rows: &BTreeMap<String, (Option<f64>, Option<f64>)>) -> String {
+    let mut table = plain();
+    table.set_header(["held-out metric", "then", "now", ""]);
+    let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    for (name, (then, now)) in rows {
+        let verdict = match (then, now) {
+            (Some(then), Some(now)) if then == now => "the same".to_owned(),
+            (Some(then), Some(now)) => format!("{:+.3e}", now - then),
+            _ => "not measured".to_owned(),
+        };
+        table.add_row([name.clone(), shown(*then), shown(*now), verdict]);
     }
     coloured(&table.trim_fmt())
 }

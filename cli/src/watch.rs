@@ -106,7 +106,11 @@ async fn latest(client: &Client, state_machine: &str) -> Result<String, Error> {
         .ok_or_else(|| Error::NoExecution(state_machine.to_owned()))
 }
 
-async fn find_state_machine(client: &Client) -> Result<String, Error> {
+/// The pipeline's state machine.
+///
+/// # Errors
+/// [`Error::NoStateMachine`], [`Error::Aws`].
+pub(crate) async fn find_state_machine(client: &Client) -> Result<String, Error> {
     let mut machines = client.list_state_machines().into_paginator().items().send();
     while let Some(machine) = machines.next().await {
         let machine = machine.map_err(Error::aws("ListStateMachines"))?;

@@ -104,6 +104,18 @@ impl Evidence {
         }
     }
 
+    /// The run that an execution admitted: what Admit answered stands in the history.
+    pub async fn run_of(&self, execution: &str) -> String {
+        let history = self.sfn.get_execution_history().execution_arn(execution).max_results(100).send().await;
+        let events = history.expect("it has a history").events;
+        let outputs = events.iter().filter_map(|event| event.state_exited_event_details()?.output());
+        let runs = outputs.filter_map(|output| {
+            let output: Value = serde_json::from_str(output).ok()?;
+            Some(output.pointer("/run/run_id")?.as_str()?.to_owned())
+        });
+        runs.into_iter().next().expect("a run was admitted")
+    }
+
     /// Approves a run's package, once there is one to decide about.
     pub async fn approve(&self, approver: &aws_sdk_sagemaker::Client, run: &str) {
         let start = Instant::now();

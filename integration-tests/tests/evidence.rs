@@ -90,6 +90,7 @@ fn a_deployed_run_verifies_offline_and_no_change_to_it_does() {
     runtime.block_on(async {
         let account = Evidence::of(&kept.connection, Identity::Submitter).await;
         the_registry_tells_the_same_story(&account, &run, &kept.summary).await;
+        a_run_that_is_repeated_from_its_record_measures_the_same(&account, &kept.connection, &run).await;
         invariant_02_no_link_can_be_broken_between_states_and_the_model_deployed(&account, &kept.connection)
             .await;
     });
@@ -180,6 +181,29 @@ async fn the_registry_tells_the_same_story(account: &Evidence, run: &str, summar
     for kind in ["ModelTraining", "Evaluation", "Approval", "DataSet", "Model", "Image"] {
         assert!(kinds.contains(&kind), "{kind} is no ancestor of the package: {kinds:?}");
     }
+}
+
+async fn a_run_that_is_repeated_from_its_record_measures_the_same(
+    account: &Evidence,
+    connection: &Connection,
+    run: &str,
+) {
+    let arguments =
+        ["rerun".to_owned(), run.to_owned(), "--endpoint-url".to_owned(), connection.endpoint.clone()];
+    let before = account.executions().await.len();
+    let repeating = tokio::task::spawn_blocking(move || {
+        lockstep(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    });
+    let execution = account.wait_for_executions(before + 1).await[0].execution_arn().to_owned();
+    account.wait_for_state(&execution, "AwaitApproval").await;
+    let repeated = account.run_of(&execution).await;
+    let approver = aws_sdk_sagemaker::Client::new(&connection.sdk_config(Identity::Approver).await);
+    account.approve(&approver, &repeated).await;
+    let output = repeating.await.expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let rows: Vec<_> =
+        said(&output).lines().filter(|line| line.contains("the same")).map(str::to_owned).collect();
+    assert_eq!(rows.len(), 4, "the same seed on the same data: {}", said(&output));
 }
 
 /// Whoever can write to the bucket past its policy, as the account's administrator can.
