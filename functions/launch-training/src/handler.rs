@@ -30,7 +30,7 @@ pub enum Output {
     /// The wait is recorded, or answered at once.
     Waiting {},
     /// The job ended well.
-    Trained(Training),
+    Trained(Box<Training>),
 }
 
 impl LaunchTraining {
@@ -59,7 +59,7 @@ impl LaunchTraining {
                 self.launch(run, &acquired, task_token).await.map(|()| Output::Waiting {})
             }
             TrainInput::RecheckTraining { run, acquired } => {
-                self.recheck(&run, &acquired).await.map(Output::Trained)
+                self.recheck(&run, &acquired).await.map(|training| Output::Trained(Box::new(training)))
             }
         }
     }
