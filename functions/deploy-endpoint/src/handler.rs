@@ -130,11 +130,14 @@ impl DeployEndpoint {
         package: &Package,
         chain: &Chain,
     ) -> Result<VerifiedChain, DeployError> {
+        let began = std::time::Instant::now();
         let named = by_gate(chain);
         let files = self.evidence.load(&run.run_id, &named).await?;
         let trust = self.evidence.trust_root(&self.settings.trust).await?;
         let (id, policy) = (&run.run_id, &run.policy_sha256);
         let verified = verify_chain(id, policy, Gate::RecheckImage, &named, &files, &trust)?;
+        let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(milliseconds, files = files.len(), "the evidence holds");
         let bound = [
             (Gate::Admit, "plan", run.plan.sha256.as_str(), "plan"),
             (Gate::Admit, "image", plan.image.digest.as_str(), "image"),

@@ -120,9 +120,9 @@ variable "subscribers" {
 }
 
 variable "evidence_retention_days" {
-  description = "Days during which evidence cannot be deleted."
+  description = "Days during which evidence cannot be deleted: seven years."
   type        = number
-  default     = 30
+  default     = 2557
 }
 
 variable "abort_uploads_after_days" {
