@@ -1,7 +1,7 @@
 //! Does the decision count?
 
 use aws_sdk_sagemaker::types::ModelApprovalStatus;
-use contract::ApprovalPolicy;
+use contract::{ApprovalPolicy, same_principal};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::ApproveError;
@@ -57,12 +57,6 @@ pub fn judge(decision: &Decision<'_>, policy: &ApprovalPolicy, now: Timestamp) -
         }
     }
     Ok(())
-}
-
-/// Two sessions of one role are one principal: whoever can assume it twice is still the same.
-fn same_principal(left: &str, right: &str) -> bool {
-    let principal = |id: &str| id.split(':').next().unwrap_or_default().to_owned();
-    principal(left) == principal(right)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! blindly either.
 
 use contract::{METRICS_SCHEMA, ModelMetrics, RunPlan, Score, Threshold};
-use evidence::{ResourceDescriptor, TestResult};
+use evidence::{PASSED, ResourceDescriptor, TestResult};
 
 use crate::error::EvaluateError;
 
@@ -50,7 +50,7 @@ pub fn test_result(plan: &RunPlan, metrics: &ModelMetrics, thresholds: &[Thresho
         format!("{}: {measured} is {}", threshold.metric, threshold.bound)
     });
     TestResult {
-        result: "PASSED".to_owned(),
+        result: PASSED.to_owned(),
         configuration: vec![
             ResourceDescriptor::new("evaluation data", data.uri.to_string(), data.sha256.as_str())
                 .annotated("s3_version_id", &data.version_id),

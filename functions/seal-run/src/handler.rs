@@ -2,14 +2,13 @@
 
 use aws_config::SdkConfig;
 use contract::{Gate, ObjectRef, RunId, SealedRun, Sha256Digest};
-use evidence::{Envelope, Files, Link, RECORD_PATH, Record, RecordFile, RunStatus, Statement};
+use evidence::{Account, Envelope, Files, Link, RECORD_PATH, Record, RecordFile, RunStatus, Statement};
 use runtime::{Attestor, Coordination, Environment, Objects, failed};
 use serde::Serialize;
 use serde_json::Value;
 use transfer::Uploads;
 
 use crate::{
-    account,
     cleanup::Cleanup,
     error::SealRunError,
     history,
@@ -136,7 +135,7 @@ impl SealRun {
         // Whoever seals first has copied it out as far as it went.
         self.attestor.keep_first(run, "seal-run/history.json", &events).await?;
         let (files, listed) = self.files(run).await?;
-        let account = account::of(&files);
+        let account = Account::of(&files);
         let record = Record {
             run_id: run.clone(),
             execution_arn: ending.execution_arn.clone(),

@@ -1,6 +1,5 @@
 //! `seal-run`: closes a run's record, stops what it left running, and notifies.
 
-mod account;
 mod cleanup;
 mod error;
 mod handler;

@@ -215,6 +215,26 @@ locals {
         Condition = { ArnNotLike = { "aws:PrincipalArn" = flatten([for verb in sort(local.attesting) : local.role_principals[verb]]) } }
       },
       {
+        # What was signed stays what was signed; a gate that finds its place taken refuses.
+        Sid       = "WriteEvidenceOnce"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${local.bucket_arns["evidence"]}/runs/*"
+        Condition = {
+          Null = { "s3:if-none-match" = "true" }
+          Bool = { "s3:ObjectCreationOperation" = "true" }
+        }
+      },
+      {
+        # A delete marker would hide a file whose version is locked.
+        Sid       = "NeverDeleteEvidence"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+        Resource  = "${local.bucket_arns["evidence"]}/runs/*"
+      },
+      {
         Sid       = "WritePolicyAsTheDeployerOnly"
         Effect    = "Deny"
         Principal = "*"

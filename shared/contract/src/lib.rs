@@ -15,6 +15,7 @@ mod manifest;
 mod metrics;
 mod plan;
 mod policy;
+mod principal;
 mod progress;
 mod request;
 mod run_id;
@@ -42,6 +43,7 @@ pub use policy::{
     ApprovalPolicy, DataPolicy, EndpointPolicy, HubPolicy, ImagePolicy, LimitPolicy, Policy, Severity,
     TrainingPolicy, Waiver,
 };
+pub use principal::same_principal;
 pub use progress::{TransferProgress, TransferTotal};
 pub use request::{
     EndpointRequest, EvaluationRequest, LimitRequest, REQUEST_SCHEMA, RegistryRequest, Request,

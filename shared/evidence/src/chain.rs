@@ -7,11 +7,13 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     oms::OmsStatement,
+    plan,
     predicates::{
-        MODEL_SIGNATURE_PREDICATE, PROVENANCE_PREDICATE, Provenance, TEST_RESULT_PREDICATE, TestResult,
-        VULNS_PREDICATE, Vulns,
+        MODEL_SIGNATURE_PREDICATE, PASSED, PROVENANCE_PREDICATE, Provenance, TEST_RESULT_PREDICATE,
+        TestResult, VULNS_PREDICATE, Vulns,
     },
     statement::{Carried, DOCUMENT, LINK_PREDICATE, Link, Statement, Subject, Verdict},
+    time::is_before,
     trust::{NotTrusted, TrustRoot, TrustedKey},
 };
 
@@ -39,6 +41,9 @@ pub enum EvidenceBroken {
     /// It names other predecessors than the links at hand.
     #[error("the link of gate `{0}` does not build on the links before it")]
     Detached(Gate),
+    /// Signed before what it builds on.
+    #[error("the link of gate `{0}` was signed before that of `{1}`, on which it builds")]
+    Early(Gate, Gate),
     /// Two links disagree about a digest that binds them.
     #[error("gates `{0}` and `{1}` disagree about `{2}`")]
     Disagree(Gate, Gate, &'static str),
@@ -48,6 +53,9 @@ pub enum EvidenceBroken {
     /// A link does not carry what its gate decides on.
     #[error("the link of gate `{0}` does not carry `{1}`")]
     Bare(Gate, &'static str),
+    /// A gate did something else than the plan and the policy ask for.
+    #[error("the link of gate `{0}` states another {1} than the run's plan and policy ask for")]
+    Unasked(Gate, &'static str),
     /// What a link carries does not hold.
     #[error("the link of gate `{gate}` carries `{path}`: {reason}")]
     Carried {
@@ -164,7 +172,7 @@ pub fn verify_chain(
 }
 
 /// Verifies these gates' links: signed by the right key for the right gate, run and policy; building on each other;
-/// agreeing on what binds them; and all that they carry.
+/// agreeing on what binds them; doing what the plan asked for; and all that they carry.
 ///
 /// # Errors
 /// The first break found, in the order of the gates, as [`EvidenceBroken`].
@@ -180,7 +188,11 @@ pub fn verify_links(
         let (verified, key) = verify_link(run, policy, gate, files, trust)?;
         let mut expected = Vec::new();
         for before in gate.predecessors() {
-            expected.push(chain.0.get(before).ok_or(EvidenceBroken::Missing(*before))?.sha256.clone());
+            let earlier = chain.0.get(before).ok_or(EvidenceBroken::Missing(*before))?;
+            if is_before(&verified.link.at, &earlier.link.at) {
+                return Err(EvidenceBroken::Early(gate, *before));
+            }
+            expected.push(earlier.sha256.clone());
         }
         expected.sort();
         if verified.link.predecessors != expected {
@@ -192,6 +204,7 @@ pub fn verify_links(
         chain.0.insert(gate, verified);
     }
     check_bindings(&chain)?;
+    plan::check(run, policy, &chain, files)?;
     Ok(chain)
 }
 
@@ -297,9 +310,25 @@ impl Reader<'_> {
             }
         };
         match carried.kind.as_str() {
-            VULNS_PREDICATE => about(&self.open::<Vulns>(carried)?.subject, fact("image")?),
+            VULNS_PREDICATE => {
+                let vulns = self.open::<Vulns>(carried)?;
+                about(&vulns.subject, fact("image")?)?;
+                if vulns.predicate.scanner.result.len().to_string() != fact("findings")? {
+                    return Err(
+                        self.broken(carried, "it lists another number of findings than the link states")
+                    );
+                }
+                Ok(())
+            }
             PROVENANCE_PREDICATE => about(&self.open::<Provenance>(carried)?.subject, fact("artifact")?),
-            TEST_RESULT_PREDICATE => about(&self.open::<TestResult>(carried)?.subject, fact("artifact")?),
+            TEST_RESULT_PREDICATE => {
+                let tested = self.open::<TestResult>(carried)?;
+                about(&tested.subject, fact("artifact")?)?;
+                if tested.predicate.result != PASSED || !tested.predicate.failed_tests.is_empty() {
+                    return Err(self.broken(carried, "it tells of a failure, and the gate let the run pass"));
+                }
+                Ok(())
+            }
             MODEL_SIGNATURE_PREDICATE => self.verify_model_signature(carried, fact("source")?),
             _ if carried.path.ends_with("/manifest.json") => {
                 let stated = fact(if self.gate == Gate::SealModel { "model" } else { "artifact" })?;

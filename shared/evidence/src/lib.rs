@@ -4,25 +4,29 @@
 //! the gate's own KMS key (ECDSA P-256). Links name their predecessors by digest, so they form a DAG, and carry
 //! standard statements and documents by digest. `seal-run` signs a record of every file.
 
+mod account;
 mod chain;
 mod envelope;
 mod oms;
+mod plan;
 mod predicates;
 mod record;
 mod run;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod time;
 mod trust;
 
+pub use account::Account;
 pub use chain::{EvidenceBroken, Files, VerifiedChain, VerifiedLink, link_path, verify_chain, verify_links};
 pub use envelope::{Envelope, EnvelopeInvalid, PAYLOAD_TYPE, Unsigned};
 pub use oms::{OmsInvalid, OmsStatement, SIGNATURE_FILE, check_signable, public_key_pem};
 pub use p256::ecdsa::VerifyingKey;
 pub use predicates::{
-    BuildDefinition, BuildMetadata, Builder, MODEL_SIGNATURE_PREDICATE, PROVENANCE_PREDICATE, Provenance,
-    ResourceDescriptor, RunDetails, ScanMetadata, Scanner, SeverityScore, TEST_RESULT_PREDICATE, TestResult,
-    VULNS_PREDICATE, Vulnerability, Vulns,
+    BuildDefinition, BuildMetadata, Builder, MODEL_SIGNATURE_PREDICATE, PASSED, PROVENANCE_PREDICATE,
+    Provenance, ResourceDescriptor, RunDetails, ScanMetadata, Scanner, SeverityScore, TEST_RESULT_PREDICATE,
+    TestResult, VULNS_PREDICATE, Vulnerability, Vulns,
 };
 pub use record::{
     GateVerdict, Identities, JobCost, RECORD_PREDICATE, Record, RecordFile, RunStatus, StateTimes,

@@ -17,6 +17,9 @@ pub const TEST_RESULT_PREDICATE: &str = "https://in-toto.io/attestation/test-res
 /// OpenSSF Model Signing, <https://github.com/sigstore/model-transparency>
 pub const MODEL_SIGNATURE_PREDICATE: &str = "https://model_signing/signature/v1.0";
 
+/// The only [`TestResult::result`] that a gate signs: a refusal is an error of the function.
+pub const PASSED: &str = "PASSED";
+
 /// What a scanner found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -161,7 +164,7 @@ pub struct BuildMetadata {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TestResult {
-    /// Always `PASSED`: a refusal is an error of the function and signs nothing.
+    /// Always [`PASSED`].
     pub result: String,
     /// Data and image.
     pub configuration: Vec<ResourceDescriptor>,

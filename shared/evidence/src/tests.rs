@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use contract::{Gate, LinkRef, Manifest, ManifestFile, RunId, Sha256Digest};
+use contract::{Gate, LinkRef, Manifest, ManifestFile, Request, ResolvedImage, RunId, RunPlan, Sha256Digest};
 use p256::{
     ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner},
     pkcs8::EncodePublicKey,
@@ -16,7 +16,13 @@ use crate::*;
 
 const AT: &str = "2026-11-21T00:00:00Z";
 const IMAGE: &str = "1111111111111111111111111111111111111111111111111111111111111111";
-const FACTS: [&str; 6] = ["image", "model", "training_job", "artifact", "training_data", "evaluation_data"];
+const REQUEST: &str = include_str!("../../testkit/fixtures/request.json");
+const POLICY: &str = include_str!("../../testkit/fixtures/policy.json");
+
+fn finding(severity: &str) -> Vulnerability {
+    let score = SeverityScore { method: "m".to_owned(), score: severity.to_owned() };
+    Vulnerability { id: "CVE-1".to_owned(), severity: vec![score] }
+}
 
 /// Keys by function, and a run that can be signed, altered and verified.
 struct Bench {
@@ -37,10 +43,8 @@ impl Bench {
             .enumerate()
             .map(|(number, function)| (function, SigningKey::from_slice(&[number as u8 + 1; 32]).unwrap()))
             .collect();
-        let policy = br#"{"schema":"lockstep/policy/v1"}"#;
         let run = RunId::of(&[name]);
-        let mut bench = Self { keys, run, policy: Sha256Digest::of(policy), files: Files::new() };
-        bench.files.insert("admit-run/policy.json".to_owned(), policy.to_vec());
+        let mut bench = Self { keys, run, policy: Sha256Digest::of(POLICY), files: Files::new() };
         for gate in Gate::ALL {
             bench.sign(gate, |_| {}, gate.function());
         }
@@ -83,12 +87,51 @@ impl Bench {
         self.carry(path, kind, bytes)
     }
 
+    fn plan(&self) -> RunPlan {
+        let mut request = Request::parse(REQUEST.as_bytes()).unwrap();
+        request.evaluation.thresholds =
+            vec![serde_json::from_str(r#"{"metric": "loss", "below": 1.0}"#).unwrap()];
+        RunPlan {
+            run_id: self.run.clone(),
+            execution_arn: "arn:x".to_owned(),
+            request,
+            request_sha256: Sha256Digest::of(REQUEST),
+            policy_sha256: self.policy.clone(),
+            submitter: Some("AIDASUBMITTER".to_owned()),
+            image: ResolvedImage {
+                registry_id: "1".to_owned(),
+                repository: "r".to_owned(),
+                digest: format!("sha256:{IMAGE}"),
+                uri: format!("r@sha256:{IMAGE}"),
+            },
+            cost_usd: 1.0,
+        }
+    }
+
     /// What a gate's link carries, and the facts that go with it.
     fn carried(&mut self, gate: Gate) -> (Vec<Carried>, BTreeMap<String, String>) {
-        let mut facts: BTreeMap<_, _> =
-            FACTS.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
-        facts.insert("image".to_owned(), format!("sha256:{IMAGE}"));
-        facts.insert("source".to_owned(), "lockstep/tiny-lm".to_owned());
+        let plan = self.plan();
+        let request = &plan.request;
+        let mut facts = BTreeMap::new();
+        let mut fact = |name: &str, value: &str| facts.insert(name.to_owned(), value.to_owned());
+        fact("image", &plan.image.digest);
+        fact("source", &request.source.repo);
+        fact("submitter", "AIDASUBMITTER");
+        fact("approver", "AIDAAPPROVER");
+        fact("automatic", "false");
+        fact("findings", "1");
+        fact("training_job", "job");
+        fact("training_data", request.training.data.sha256.as_str());
+        fact("training_data_version", &request.training.data.version_id);
+        fact("evaluation_data", request.evaluation.data.sha256.as_str());
+        fact("evaluation_data_version", &request.evaluation.data.version_id);
+        for (name, value) in &request.training.hyperparameters {
+            fact(&format!("hyperparameter.{name}"), value);
+        }
+        for threshold in &request.evaluation.thresholds {
+            fact(&format!("threshold.{}", threshold.metric), &threshold.bound.to_string());
+            fact(&format!("after.{}", threshold.metric), "0.5");
+        }
         let manifest = Manifest {
             location: "s3://b/p/".to_owned(),
             files: vec![ManifestFile {
@@ -104,21 +147,20 @@ impl Bench {
         facts.insert("artifact".to_owned(), content.clone());
         let listed = serde_json::to_vec(&manifest).unwrap();
         let vulns = || Vulns {
-            scanner: Scanner { uri: "s".to_owned(), result: Vec::new() },
+            scanner: Scanner { uri: "s".to_owned(), result: vec![finding("LOW")] },
             metadata: ScanMetadata { scan_finished_on: None },
         };
         let carries = match gate {
             Gate::Admit => {
-                let policy = self.files["admit-run/policy.json"].clone();
                 vec![
-                    self.carry("admit-run/plan.json", DOCUMENT, b"{}".to_vec()),
-                    self.carry("admit-run/policy.json", DOCUMENT, policy),
-                    self.carry("admit-run/request.json", DOCUMENT, b"{ }".to_vec()),
+                    self.carry("admit-run/plan.json", DOCUMENT, serde_json::to_vec(&plan).unwrap()),
+                    self.carry("admit-run/policy.json", DOCUMENT, POLICY.into()),
+                    self.carry("admit-run/request.json", DOCUMENT, REQUEST.into()),
                 ]
             }
             Gate::SealModel => {
                 let files = manifest.files.iter().map(|file| (file.path.as_str(), &file.sha256));
-                let statement = OmsStatement::new("lockstep/tiny-lm", files).unwrap();
+                let statement = OmsStatement::new(&plan.request.source.repo, files).unwrap();
                 let key = &self.keys["download-model"];
                 let signature: Signature = key.sign_prehash(&statement.unsigned().unwrap().digest()).unwrap();
                 let bundle = statement.bundle(key.verifying_key(), signature.to_der().as_bytes()).unwrap();
@@ -137,7 +179,15 @@ impl Bench {
                         build_type: "t".to_owned(),
                         external_parameters: BTreeMap::new(),
                         internal_parameters: BTreeMap::new(),
-                        resolved_dependencies: Vec::new(),
+                        resolved_dependencies: vec![
+                            ResourceDescriptor::new("base model", "u", &content),
+                            ResourceDescriptor::new(
+                                "training data",
+                                "u",
+                                request.training.data.sha256.as_str(),
+                            ),
+                            ResourceDescriptor::new("image", "u", IMAGE),
+                        ],
                     },
                     run_details: RunDetails {
                         builder: Builder { id: "b".to_owned() },
@@ -208,21 +258,19 @@ impl Bench {
     fn record(&self, status: RunStatus) -> Record {
         let prefix = self.run.prefix();
         let files = self.files.iter().filter(|(path, _)| *path != RECORD_PATH);
-        let gates = Gate::ALL.into_iter().filter(|gate| self.files.contains_key(&link_path(*gate)));
+        let account = Account::of(&self.files);
         Record {
             run_id: self.run.clone(),
             execution_arn: "arn:x".to_owned(),
             status,
             error: (status != RunStatus::Succeeded).then(|| "ScanBlocked".to_owned()),
             cause: None,
-            policy_sha256: Some(self.policy.clone()),
-            identities: Identities::default(),
-            verdicts: gates
-                .map(|gate| GateVerdict { gate, verdict: Verdict::Passed, at: AT.to_owned() })
-                .collect(),
-            inputs: BTreeMap::new(),
+            policy_sha256: account.policy_sha256,
+            identities: account.identities,
+            verdicts: account.verdicts,
+            inputs: account.inputs,
             states: Vec::new(),
-            costs: Vec::new(),
+            costs: account.costs,
             files: files
                 .map(|(path, bytes)| RecordFile {
                     key: format!("{prefix}{path}"),
@@ -286,7 +334,7 @@ fn invariant_02_a_whole_run_verifies_to_users_and_to_deployment() {
     assert_eq!(bench.verify().unwrap().chain.links().len(), 9);
     let chain = bench.verify_to_deploy().unwrap();
     assert_eq!(chain.links().len(), 8);
-    assert_eq!(chain.fact(Gate::Train, "training_job").unwrap(), "training_job");
+    assert_eq!(chain.fact(Gate::Train, "training_job").unwrap(), "job");
 }
 
 #[test]
@@ -342,6 +390,102 @@ fn a_statement_about_something_else_is_refused_though_its_own_gate_signed_it() {
     assert!(broken.to_string().contains("about something else"), "{broken}");
 }
 
+/// Signs a carried statement anew after `change`, and its link with it.
+fn resign<P>(path: &str, gate: Gate, change: impl FnOnce(&mut P)) -> EvidenceBroken
+where
+    P: Serialize + serde::de::DeserializeOwned,
+{
+    let mut bench = Bench::new();
+    let mut statement: Statement<P> = Envelope::parse(&bench.files[path]).unwrap().unverified().unwrap();
+    let kind = statement.predicate_type.clone();
+    change(&mut statement.predicate);
+    let bytes = bench.envelope(&statement, gate.function());
+    let carried = bench.carry(path, &kind, bytes);
+    let link = link_path(gate);
+    let mut statement: Statement<Link> = Envelope::parse(&bench.files[&link]).unwrap().unverified().unwrap();
+    let mine = statement.predicate.carries.iter_mut().find(|one| one.path == path).unwrap();
+    *mine = carried;
+    let bytes = bench.envelope(&statement, gate.function());
+    bench.files.insert(link, bytes);
+    verify_links(&bench.run, &bench.policy, &up_to(gate), &bench.files, &bench.trust()).unwrap_err()
+}
+
+/// A gate and all that it builds on.
+fn up_to(gate: Gate) -> std::collections::BTreeSet<Gate> {
+    let before = gate.predecessors().iter().flat_map(|gate| up_to(*gate));
+    before.chain([gate]).collect()
+}
+
+#[test]
+fn what_a_gate_let_pass_is_judged_again_from_what_it_carries() {
+    let critical = |vulns: &mut Vulns| vulns.scanner.result[0] = finding("CRITICAL");
+    let unknown = |vulns: &mut Vulns| vulns.scanner.result[0] = finding("WHO KNOWS");
+    let silent = |vulns: &mut Vulns| vulns.scanner.result[0].severity.clear();
+    for broken in [
+        resign("scan-gate/judge-findings.vulns.json", Gate::JudgeFindings, critical),
+        resign("scan-gate/judge-findings.vulns.json", Gate::JudgeFindings, unknown),
+        resign("scan-gate/judge-findings.vulns.json", Gate::JudgeFindings, silent),
+    ] {
+        assert!(matches!(broken, EvidenceBroken::Unasked(Gate::JudgeFindings, _)), "{broken}");
+    }
+    let hidden = |vulns: &mut Vulns| vulns.scanner.result.clear();
+    let broken = resign("scan-gate/judge-findings.vulns.json", Gate::JudgeFindings, hidden);
+    assert!(broken.to_string().contains("number of findings"), "{broken}");
+    let failed = |tested: &mut TestResult| tested.result = "FAILED".to_owned();
+    let broken = resign("evaluate-model/test-result.json", Gate::JudgeMetrics, failed);
+    assert!(broken.to_string().contains("tells of a failure"), "{broken}");
+    let other = |made: &mut Provenance| drop(made.build_definition.resolved_dependencies.remove(0));
+    let broken = resign("seal-artifact/provenance.json", Gate::SealArtifact, other);
+    assert_eq!(broken, EvidenceBroken::Unasked(Gate::SealArtifact, "provenance"));
+}
+
+#[test]
+fn a_link_that_is_older_than_what_it_builds_on_is_refused() {
+    let mut bench = Bench::new();
+    bench.sign(Gate::RecheckImage, |link| link.at = "2026-11-20T00:00:00Z".to_owned(), "scan-gate");
+    let expected = EvidenceBroken::Early(Gate::RecheckImage, Gate::Approve);
+    assert_eq!(bench.verify_to_deploy().unwrap_err(), expected);
+}
+
+#[test]
+fn a_record_that_tells_another_story_than_the_links_is_refused() {
+    let told = |change: fn(&mut Record)| {
+        let mut bench = Bench::new();
+        let mut record = bench.record(RunStatus::Succeeded);
+        change(&mut record);
+        let bytes = bench.envelope(&record.into_statement(), "seal-run");
+        bench.files.insert(RECORD_PATH.to_owned(), bytes);
+        bench.verify().unwrap_err()
+    };
+    for change in [
+        (|record| record.identities.submitter = None) as fn(&mut Record),
+        |record| drop(record.inputs.insert("image".to_owned(), "x".to_owned())),
+        |record| drop(record.verdicts.pop()),
+        |record| record.sealed_at = "2026-11-20T00:00:00Z".to_owned(),
+    ] {
+        assert!(matches!(told(change), RunBroken::Contradicted(_)));
+    }
+}
+
+#[test]
+fn a_key_that_a_file_system_would_read_as_another_place_is_refused() {
+    for path in [
+        "../x/y",
+        "scan-gate/../../x",
+        "/etc/x",
+        "scan-gate//x",
+        "scan-gate/.x",
+        "x",
+        "a/b/c",
+        "scan-gate/\u{e9}",
+    ] {
+        let mut bench = Bench::new();
+        bench.files.insert(path.to_owned(), b"x".to_vec());
+        bench.seal(RunStatus::Succeeded);
+        assert!(matches!(bench.verify(), Err(RunBroken::Listed(_))), "{path}");
+    }
+}
+
 #[test]
 fn a_link_signed_with_another_gates_key_is_refused() {
     let mut bench = Bench::new();
@@ -375,7 +519,7 @@ fn a_link_of_another_run_policy_or_gate_is_refused() {
 #[test]
 fn a_link_that_was_signed_again_detaches_what_built_on_it() {
     let mut bench = Bench::new();
-    bench.sign(Gate::JudgeMetrics, |link| link.at = "2026-12-01T00:00:00Z".to_owned(), "evaluate-model");
+    bench.sign(Gate::JudgeMetrics, |link| link.at = "2026-11-21T00:00:01Z".to_owned(), "evaluate-model");
     assert_eq!(bench.verify_to_deploy().unwrap_err(), EvidenceBroken::Detached(Gate::Approve));
 }
 
@@ -401,6 +545,41 @@ fn invariant_03_gates_that_disagree_about_a_digest_break_the_chain() {
         }
         let broken = bench.verify_to_deploy().unwrap_err();
         assert!(matches!(broken, EvidenceBroken::Disagree(_, _, name) if name == fact), "{fact}: {broken}");
+    }
+}
+
+#[test]
+fn a_gate_that_did_something_else_than_was_asked_is_refused_though_it_says_so_itself() {
+    for (gate, fact, other) in [
+        (Gate::Admit, "submitter", "AIDASOMEBODY"),
+        (Gate::SealModel, "source", "somebody/else"),
+        (Gate::Train, "training_data_version", "later"),
+        (Gate::Train, "hyperparameter.more", "1"),
+        (Gate::JudgeMetrics, "evaluation_data_version", "later"),
+        (Gate::JudgeMetrics, "threshold.loss", "< 99"),
+        (Gate::JudgeMetrics, "after.loss", "1.5"),
+        (Gate::JudgeMetrics, "after.loss", "NaN"),
+        (Gate::Approve, "approver", "AIDASUBMITTER"),
+        (Gate::Approve, "approver", "AIDASUBMITTER:another-session"),
+        (Gate::Approve, "approver", "unknown"),
+        (Gate::Approve, "submitter", "AIDASOMEBODY"),
+        // No rule of this policy approves by itself.
+        (Gate::Approve, "automatic", "true"),
+    ] {
+        let mut bench = Bench::new();
+        for signing in Gate::ALL {
+            let change = |link: &mut Link| {
+                if signing == gate {
+                    link.facts.insert(fact.to_owned(), other.to_owned());
+                }
+            };
+            bench.sign(signing, change, signing.function());
+        }
+        let broken = bench.verify_to_deploy().unwrap_err();
+        let is_named = matches!(broken, EvidenceBroken::Unasked(named, _) if named == gate)
+            // The signature beside the weights names its source, too.
+            || matches!(&broken, EvidenceBroken::Carried { gate: named, .. } if *named == gate);
+        assert!(is_named, "{gate} {fact}: {broken}");
     }
 }
 

@@ -1,10 +1,16 @@
-//! What the record tells of a run, read from the run's own evidence. Nothing of it is verified here: the record's
-//! reader does that, and compares.
+//! What the record tells of a run, read from the run's own evidence. `seal-run` writes it down unverified; whoever
+//! verifies the links reads it again, and compares.
 
 use std::collections::BTreeMap;
 
 use contract::{Gate, Policy, RunPlan, Sha256Digest};
-use evidence::{Envelope, Files, GateVerdict, Identities, JobCost, Link, Statement, link_path};
+
+use crate::{
+    chain::{Files, link_path},
+    envelope::Envelope,
+    record::{GateVerdict, Identities, JobCost},
+    statement::{Link, Statement},
+};
 
 /// The facts that name what went in, by gate.
 const INPUTS: [(Gate, &[&str]); 6] = [
@@ -31,37 +37,39 @@ pub struct Account {
     pub costs: Vec<JobCost>,
 }
 
-/// Reads a run's links and plan.
-pub fn of(files: &Files) -> Account {
-    let links: BTreeMap<Gate, Link> = Gate::ALL
-        .into_iter()
-        .filter_map(|gate| {
-            let envelope = Envelope::parse(files.get(&link_path(gate))?).ok()?;
-            Some((gate, envelope.unverified::<Statement<Link>>().ok()?.predicate))
-        })
-        .collect();
-    let fact = |gate: Gate, name: &str| links.get(&gate).and_then(|link| link.facts.get(name)).cloned();
-    let known = |identity: Option<String>| identity.filter(|identity| identity != "unknown");
-    let mut inputs = BTreeMap::new();
-    for (gate, names) in INPUTS {
-        for name in names {
-            inputs.extend(fact(gate, name).map(|value| ((*name).to_owned(), value)));
+impl Account {
+    /// Reads a run's links and plan.
+    pub fn of(files: &Files) -> Self {
+        let links: BTreeMap<Gate, Link> = Gate::ALL
+            .into_iter()
+            .filter_map(|gate| {
+                let envelope = Envelope::parse(files.get(&link_path(gate))?).ok()?;
+                Some((gate, envelope.unverified::<Statement<Link>>().ok()?.predicate))
+            })
+            .collect();
+        let fact = |gate: Gate, name: &str| links.get(&gate).and_then(|link| link.facts.get(name)).cloned();
+        let known = |identity: Option<String>| identity.filter(|identity| identity != "unknown");
+        let mut inputs = BTreeMap::new();
+        for (gate, names) in INPUTS {
+            for name in names {
+                inputs.extend(fact(gate, name).map(|value| ((*name).to_owned(), value)));
+            }
         }
-    }
-    let verdict = |(gate, link): (&Gate, &Link)| GateVerdict {
-        gate: *gate,
-        verdict: link.verdict,
-        at: link.at.clone(),
-    };
-    Account {
-        policy_sha256: links.values().next().map(|link| link.policy_sha256.clone()),
-        identities: Identities {
-            submitter: known(fact(Gate::Admit, "submitter")),
-            approver: known(fact(Gate::Approve, "approver")),
-        },
-        verdicts: links.iter().map(verdict).collect(),
-        inputs,
-        costs: costs(files, &fact),
+        let verdict = |(gate, link): (&Gate, &Link)| GateVerdict {
+            gate: *gate,
+            verdict: link.verdict,
+            at: link.at.clone(),
+        };
+        Self {
+            policy_sha256: links.values().next().map(|link| link.policy_sha256.clone()),
+            identities: Identities {
+                submitter: known(fact(Gate::Admit, "submitter")),
+                approver: known(fact(Gate::Approve, "approver")),
+            },
+            verdicts: links.iter().map(verdict).collect(),
+            inputs,
+            costs: costs(files, &fact),
+        }
     }
 }
 
@@ -88,10 +96,9 @@ fn costs(files: &Files, fact: &dyn Fn(Gate, &str) -> Option<String>) -> Vec<JobC
 
 #[cfg(test)]
 mod tests {
-    use contract::RunId;
-    use evidence::{Subject, Unsigned, Verdict};
-
     use super::*;
+    use crate::{Subject, Unsigned, Verdict};
+    use contract::RunId;
 
     fn link(gate: Gate, facts: &[(&str, &str)]) -> (String, Vec<u8>) {
         let facts = facts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -111,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_run_that_was_never_admitted_has_nothing_to_tell() {
-        assert_eq!(of(&Files::new()), Account::default());
+        assert_eq!(Account::of(&Files::new()), Account::default());
     }
 
     #[test]
@@ -121,7 +128,7 @@ mod tests {
             link(Gate::SealModel, &[("commit", "22")]),
             link(Gate::Approve, &[("approver", "unknown")]),
         ]);
-        let account = of(&files);
+        let account = Account::of(&files);
         assert_eq!(account.identities.submitter.as_deref(), Some("AIDASUBMITTER"));
         assert_eq!(account.identities.approver, None);
         let gates: Vec<_> = account.verdicts.iter().map(|verdict| verdict.gate).collect();

@@ -1,0 +1,206 @@
+//! What the gates after admission signed must be what the plan asked for, and must pass what it and the policy demand.
+//!
+//! A link says what its gate did; whether that is what was asked is judged here again, from the plan and the policy
+//! that admission signed. A gate that was taken over can lie about what it saw, but not about what was asked.
+
+use std::collections::BTreeMap;
+
+use contract::{Gate, Policy, RunId, RunPlan, Score, Severity, Sha256Digest, same_principal};
+use jiff::tz::TimeZone;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    chain::{EvidenceBroken, Files, VerifiedChain},
+    envelope::Envelope,
+    predicates::{Provenance, Vulns},
+    statement::Statement,
+    time::instant,
+};
+
+/// Checks every link at hand against the plan and the policy.
+///
+/// # Errors
+/// [`EvidenceBroken`], naming the first gate that did something else.
+pub(crate) fn check(
+    run: &RunId,
+    policy_sha256: &Sha256Digest,
+    chain: &VerifiedChain,
+    files: &Files,
+) -> Result<(), EvidenceBroken> {
+    if !chain.links().contains_key(&Gate::Admit) {
+        return Ok(());
+    }
+    let plan: RunPlan = document(files, "admit-run/plan.json")?;
+    let policy: Policy = document(files, "admit-run/policy.json")?;
+    if plan.run_id != *run || plan.policy_sha256 != *policy_sha256 {
+        return Err(EvidenceBroken::Foreign(Gate::Admit, "run's plan"));
+    }
+    let checker = Checker { chain, plan: &plan };
+    checker.stated()?;
+    checker.resolved()?;
+    checker.trained()?;
+    checker.came_from(files)?;
+    for gate in [Gate::JudgeFindings, Gate::RecheckImage] {
+        checker.scanned(gate, &policy, files)?;
+    }
+    checker.passed()?;
+    checker.approved(&policy)
+}
+
+fn document<T: DeserializeOwned>(files: &Files, path: &str) -> Result<T, EvidenceBroken> {
+    let bytes = files.get(path).map(Vec::as_slice).unwrap_or_default();
+    serde_json::from_slice(bytes).map_err(|error| EvidenceBroken::Carried {
+        gate: Gate::Admit,
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// What a statement says whose signature was verified already.
+fn carried<P: Serialize + DeserializeOwned>(
+    files: &Files,
+    gate: Gate,
+    path: &str,
+) -> Result<P, EvidenceBroken> {
+    let bytes = files.get(path).map(Vec::as_slice).unwrap_or_default();
+    let statement = Envelope::parse(bytes).and_then(|envelope| envelope.unverified::<Statement<P>>());
+    statement.map(|statement| statement.predicate).map_err(|error| EvidenceBroken::Carried {
+        gate,
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+struct Checker<'a> {
+    chain: &'a VerifiedChain,
+    plan: &'a RunPlan,
+}
+
+impl Checker<'_> {
+    /// The facts that bind the other gates are the plan's.
+    fn stated(&self) -> Result<(), EvidenceBroken> {
+        let request = &self.plan.request;
+        self.demand(Gate::Admit, "request", self.plan.request_sha256.as_str())?;
+        self.demand(Gate::Admit, "image", &self.plan.image.digest)?;
+        self.demand(Gate::Admit, "training_data", request.training.data.sha256.as_str())?;
+        self.demand(Gate::Admit, "evaluation_data", request.evaluation.data.sha256.as_str())?;
+        let submitter = self.plan.submitter.as_deref().unwrap_or("unknown");
+        self.demand(Gate::Admit, "submitter", submitter)?;
+        self.demand(Gate::Approve, "submitter", submitter)
+    }
+
+    /// The model is the one that was asked for; a revision that was a commit already is that commit.
+    fn resolved(&self) -> Result<(), EvidenceBroken> {
+        let source = &self.plan.request.source;
+        self.demand(Gate::SealModel, "source", &source.repo)?;
+        let is_commit =
+            source.revision.len() == 40 && source.revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_commit { self.demand(Gate::SealModel, "commit", &source.revision) } else { Ok(()) }
+    }
+
+    fn trained(&self) -> Result<(), EvidenceBroken> {
+        let request = &self.plan.request;
+        self.demand(Gate::Train, "training_data_version", &request.training.data.version_id)?;
+        self.demand(Gate::JudgeMetrics, "evaluation_data_version", &request.evaluation.data.version_id)?;
+        let Some(verified) = self.chain.links().get(&Gate::Train) else { return Ok(()) };
+        let used = verified.link.facts.iter();
+        let used: BTreeMap<&str, &str> = used
+            .filter_map(|(name, value)| Some((name.strip_prefix("hyperparameter.")?, value.as_str())))
+            .collect();
+        let asked = request.training.hyperparameters.iter();
+        let asked: BTreeMap<&str, &str> =
+            asked.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        if used == asked { Ok(()) } else { Err(EvidenceBroken::Unasked(Gate::Train, "hyperparameters")) }
+    }
+
+    /// The artefact's provenance names the model and the data that the training gate names, and the plan's image.
+    fn came_from(&self, files: &Files) -> Result<(), EvidenceBroken> {
+        if !self.chain.links().contains_key(&Gate::SealArtifact) {
+            return Ok(());
+        }
+        let provenance: Provenance = carried(files, Gate::SealArtifact, "seal-artifact/provenance.json")?;
+        let dependencies = provenance.build_definition.resolved_dependencies;
+        let facts = ["model", "training_data", "image"].map(|fact| self.chain.fact(Gate::Train, fact));
+        for fact in facts {
+            let digest = fact?.trim_start_matches("sha256:");
+            if !dependencies.iter().any(|one| one.digest.get("sha256").is_some_and(|sha256| sha256 == digest))
+            {
+                return Err(EvidenceBroken::Unasked(Gate::SealArtifact, "provenance"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every finding is judged again, by the policy's severity and by what it waived on that day.
+    fn scanned(&self, gate: Gate, policy: &Policy, files: &Files) -> Result<(), EvidenceBroken> {
+        let Some(verified) = self.chain.links().get(&gate) else { return Ok(()) };
+        let vulns: Vulns = carried(files, gate, &format!("scan-gate/{gate}.vulns.json"))?;
+        let day = instant(&verified.link.at).to_zoned(TimeZone::UTC).date();
+        let allowed = policy.images.max_severity;
+        for found in &vulns.scanner.result {
+            let is_allowed = found.severity.iter().all(|one| {
+                let severity = serde_json::from_value::<Severity>(one.score.clone().into());
+                severity.is_ok_and(|severity| severity <= allowed)
+            });
+            let is_waived =
+                policy.images.waivers.iter().any(|waiver| waiver.id == found.id && day <= waiver.until);
+            if !(is_allowed && !found.severity.is_empty() || is_waived) {
+                return Err(EvidenceBroken::Unasked(gate, "severity of its findings"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every threshold is judged again, on what the gate says that was measured.
+    fn passed(&self) -> Result<(), EvidenceBroken> {
+        let Some(verified) = self.chain.links().get(&Gate::JudgeMetrics) else { return Ok(()) };
+        for threshold in &self.plan.request.evaluation.thresholds {
+            let fact = |name: String| verified.link.facts.get(&name);
+            let measured = fact(format!("after.{}", threshold.metric)).and_then(|value| value.parse().ok());
+            let bound = fact(format!("threshold.{}", threshold.metric));
+            if bound.is_none_or(|bound| *bound != threshold.bound.to_string()) {
+                return Err(EvidenceBroken::Unasked(Gate::JudgeMetrics, "thresholds"));
+            }
+            if measured.is_none_or(|measured: f64| !threshold.bound.admits(measured)) {
+                return Err(EvidenceBroken::Unasked(Gate::JudgeMetrics, "metrics"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where policy asks for two people, two people it was.
+    fn approved(&self, policy: &Policy) -> Result<(), EvidenceBroken> {
+        if !policy.approval.approver_must_differ || !self.chain.links().contains_key(&Gate::Approve) {
+            return Ok(());
+        }
+        if self.chain.fact(Gate::Approve, "automatic")? == "true" {
+            let by_rule = policy.approval.automatic.as_ref();
+            let by_rule =
+                by_rule.is_some_and(|rule| rule.admits(&self.plan.request.endpoint.name, &self.after()));
+            return if by_rule { Ok(()) } else { Err(EvidenceBroken::Unasked(Gate::Approve, "rule")) };
+        }
+        let approver = self.chain.fact(Gate::Approve, "approver")?;
+        let differ = match (approver, self.plan.submitter.as_deref()) {
+            ("unknown" | "", _) | (_, None) => false,
+            (approver, Some(submitter)) => !same_principal(approver, submitter),
+        };
+        if differ { Ok(()) } else { Err(EvidenceBroken::Unasked(Gate::Approve, "approver")) }
+    }
+
+    /// The candidate's metrics as the gate signed them.
+    fn after(&self) -> Score {
+        let link = self.chain.links().get(&Gate::JudgeMetrics).map(|verified| &verified.link);
+        let facts = link.into_iter().flat_map(|link| &link.facts);
+        facts
+            .filter_map(|(name, value)| Some((name.strip_prefix("after.")?.to_owned(), value.parse().ok()?)))
+            .collect()
+    }
+
+    /// A gate that is there says this.
+    fn demand(&self, gate: Gate, fact: &'static str, asked: &str) -> Result<(), EvidenceBroken> {
+        if !self.chain.links().contains_key(&gate) || self.chain.fact(gate, fact)? == asked {
+            return Ok(());
+        }
+        Err(EvidenceBroken::Unasked(gate, fact))
+    }
+}
