@@ -13,7 +13,10 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use contract::{Gate, RunId};
 use evidence::{Files, TrustRoot, link_path, verify_run};
 use integration_tests::{Demo, Evidence, root};
-use local::{Connection, Identity};
+use local::{
+    Connection, Identity, Silent,
+    python::{Environment, MODEL_SIGNING},
+};
 use serde_json::{Value, json};
 
 fn lockstep(arguments: &[&str]) -> Output {
@@ -83,6 +86,7 @@ fn a_deployed_run_verifies_offline_and_no_change_to_it_does() {
     }
     let files = read(&directory);
     let trust = fs::read(folder.path().join("exported.trust.json")).expect("the keys lie beside it");
+    public_tools_agree(&files, &trust);
     every_change_is_refused(&files, &trust);
     changes_are_told_by_their_link(&files, &trust);
 
@@ -97,6 +101,28 @@ fn a_deployed_run_verifies_offline_and_no_change_to_it_does() {
     let again = lockstep(&["verify", &run, "--endpoint-url", &kept.connection.endpoint]);
     assert_eq!(again.status.code(), Some(0), "in the account too: {}", said(&again));
     kept.interrupt();
+}
+
+/// The script of docs/evidence.md, which knows nothing of ours: securesystemslib and in-toto-attestation.
+fn public_tools_agree(files: &Files, trust: &[u8]) {
+    let lockstep = root().join(".lockstep");
+    let made = Environment::prepare(&lockstep, MODEL_SIGNING, &Silent);
+    let python =
+        tokio::runtime::Runtime::new().expect("a runtime").block_on(made).expect("an environment").python();
+    let verify = |files: &Files| {
+        let copy = Copy::of(files, trust);
+        Command::new(&python)
+            .arg(root().join("docs/verify_with_public_tools.py"))
+            .args([copy.directory(), copy.0.path().join("d.trust.json")])
+            .output()
+            .expect("Python starts")
+    };
+    let verified = verify(files);
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+    let mut changed = files.clone();
+    changed.get_mut("launch-training/train.json").expect("a link")[30] ^= 1;
+    let refused = verify(&changed);
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
 }
 
 fn every_change_is_refused(files: &Files, trust: &[u8]) {

@@ -79,6 +79,31 @@ variable "code_revision" {
   default     = "unknown"
 }
 
+variable "signing_keys_not_before" {
+  description = "What the signing keys signed before this time, RFC 3339, does not count."
+  type        = string
+  default     = "2026-01-01T00:00:00Z"
+}
+
+variable "replaced_signing_keys" {
+  description = "Signing keys that were replaced, as they stood in the trust root, with `not_after`. What they signed until then still verifies."
+  type = list(object({
+    keyid           = string
+    function        = string
+    public_key      = string
+    predicate_types = list(string)
+    not_before      = string
+    not_after       = string
+  }))
+  default = []
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 90
+}
+
 variable "policy_path" {
   description = "The policy that bounds every request; without it, `policy.json` beside this file."
   type        = string

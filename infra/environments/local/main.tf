@@ -17,6 +17,9 @@ module "pipeline" {
   architecture             = var.architecture
   definition_path          = coalesce(var.definition_path, "${path.module}/../../../statemachine/pipeline.asl.json")
   code_revision            = var.code_revision
+  signing_keys_not_before  = var.signing_keys_not_before
+  replaced_signing_keys    = var.replaced_signing_keys
+  log_retention_days       = var.log_retention_days
   policy_path              = coalesce(var.policy_path, "${path.module}/policy.json")
   extra_environment        = var.extra_environment
   hf_endpoint              = var.hf_endpoint

@@ -291,6 +291,7 @@ run "grants_no_more_than_named" {
             "ecr:GetAuthorizationToken",
             "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
             "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+            "sagemaker:ListArtifacts",
             "states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess",
             "xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
           ], action)
@@ -341,7 +342,10 @@ run "grants_no_more_than_named" {
       for verb, policy in aws_iam_role_policy.function : [
         for statement in jsondecode(policy.policy).Statement : [
           for resource in flatten([statement.Resource]) :
-          resource == "arn:aws:s3:::lockstep-evidence-123456789012/${verb == "seal-run" ? "runs/*/record.json" : "runs/*/${verb}/*"}"
+          contains(
+            concat(["runs/*/${verb}/*"], verb == "seal-run" ? ["runs/*/record.json"] : []),
+            trimprefix(resource, "arn:aws:s3:::lockstep-evidence-123456789012/"),
+          )
           if startswith(resource, "arn:aws:s3:::lockstep-evidence-")
         ] if contains(flatten([statement.Action]), "s3:PutObject")
       ]
@@ -355,6 +359,13 @@ run "grants_no_more_than_named" {
 }
 
 run "builds_walls_between_buckets" {
+  assert {
+    condition = length([
+      for statement in jsondecode(aws_s3_bucket_policy.this["evidence"].policy).Statement : statement
+      if contains(["WriteEvidenceOnce", "NeverDeleteEvidence"], statement.Sid) && statement.Effect == "Deny" && statement.Principal == "*"
+    ]) == 2
+    error_message = "Evidence must be written once and deleted by nobody."
+  }
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
