@@ -73,7 +73,9 @@ fn sample(key: &str) -> Value {
         "acquired" => json!({
             "model": {"prefix": "p", "commit": "c", "manifest": object, "content_sha256": sha, "link": link},
             "image": {"digest": "d", "findings": 0, "link": link}}),
-        "training" => json!({"job_name": "j", "job_arn": "a", "model_location": "l", "model_sha256": sha, "output_prefix": "o", "billable_seconds": 1, "link": link}),
+        "training" => {
+            json!({"job_name": "j", "job_arn": "a", "model_location": "l", "model_sha256": sha, "output_prefix": "o", "billable_seconds": 1, "link": link})
+        }
         "artifact" => json!({"prefix": "p", "manifest": object, "content_sha256": sha, "link": link}),
         "evaluation" => json!({"before": {}, "after": {}, "metrics": object, "link": link}),
         "package" => json!({"arn": "a", "digest": sha, "card": object, "serving": null}),
