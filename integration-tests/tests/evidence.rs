@@ -197,6 +197,19 @@ async fn the_registry_tells_the_same_story(account: &Evidence, run: &str, summar
     let shown = summary["metrics"]["after"]["eval_loss"].as_f64().expect("a loss");
     assert!((loss - shown).abs() < 1e-9, "{loss} and {shown}");
 
+    let packages = account.sagemaker.list_model_packages().model_package_group_name("tiny-lm").send().await;
+    let packages = packages.expect("packages can be listed");
+    let arn = packages.model_package_summary_list().first().and_then(|one| one.model_package_arn());
+    let package = account.sagemaker.describe_model_package().set_model_package_name(arn.map(str::to_owned));
+    let package = package.send().await.expect("it is described");
+    let told = package.customer_metadata_properties().expect("metadata");
+    for gate in ["admit", "seal-model", "judge-findings", "train", "seal-artifact", "judge-metrics"] {
+        let verdict = told.get(&format!("gate_{gate}")).expect("the approver sees each verdict");
+        assert!(verdict.starts_with("Passed "), "{gate}: {verdict}");
+    }
+    let card = package.model_card().and_then(|card| card.model_card_content());
+    assert!(card.is_some_and(|card| card.contains("lockstep/tiny-lm")), "the package has its card: {card:?}");
+
     let packages = account.sagemaker.list_artifacts().artifact_type("ModelPackage").send().await;
     let packages = packages.expect("artifacts can be listed");
     let package =

@@ -1,5 +1,7 @@
 //! Between SageMaker, SNS and approval.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_sagemaker::{
     Client,
     operation::describe_model_package::DescribeModelPackageOutput,
@@ -84,6 +86,14 @@ pub async fn find(
     Ok(None)
 }
 
+/// What the registry tells whoever is to approve.
+pub struct Told<'a> {
+    /// The package's card.
+    pub card: &'a Value,
+    /// The gates' verdicts.
+    pub verdicts: BTreeMap<&'static str, String>,
+}
+
 /// Registers the package, waiting for approval.
 ///
 /// # Errors
@@ -94,7 +104,7 @@ pub async fn register(
     plan: &RunPlan,
     artifact: &Artifact,
     evaluation: &Evaluation,
-    card: &Value,
+    told: Told<'_>,
 ) -> Result<String, ApproveError> {
     let source = S3ModelDataSource::builder()
         .s3_uri(format!("s3://{}/{}", settings.work_bucket, artifact.prefix))
@@ -125,7 +135,7 @@ pub async fn register(
         .inference_specification(inference.build())
         .model_card(
             ModelPackageModelCard::builder()
-                .model_card_content(card.to_string())
+                .model_card_content(told.card.to_string())
                 .model_card_status(ModelCardStatus::Pendingreview)
                 .build(),
         )
@@ -138,6 +148,9 @@ pub async fn register(
         for (name, value) in score {
             create = create.customer_metadata_properties(format!("{when}_{name}"), value.to_string());
         }
+    }
+    for (gate, verdict) in told.verdicts {
+        create = create.customer_metadata_properties(format!("gate_{gate}"), verdict);
     }
     for threshold in &plan.request.evaluation.thresholds {
         let name = format!("threshold_{}", threshold.metric);

@@ -1,5 +1,7 @@
 //! Fills a model card from the request and from what the gates signed.
 
+use std::collections::BTreeMap;
+
 use contract::{Artifact, Evaluation, RunPlan};
 use evidence::Link;
 use serde_json::Value;
@@ -15,8 +17,32 @@ pub struct Said {
     pub admit: Link,
     /// The base model's.
     pub seal_model: Link,
+    /// The image's findings'.
+    pub judge_findings: Link,
     /// The training job's.
     pub train: Link,
+    /// The artefact's.
+    pub seal_artifact: Link,
+    /// The metrics'.
+    pub judge_metrics: Link,
+}
+
+impl Said {
+    /// Each gate's verdict and when it signed, for whoever is to approve.
+    pub fn verdicts(&self) -> BTreeMap<&'static str, String> {
+        let links = [
+            &self.admit,
+            &self.seal_model,
+            &self.judge_findings,
+            &self.train,
+            &self.seal_artifact,
+            &self.judge_metrics,
+        ];
+        links
+            .into_iter()
+            .map(|link| (link.gate.as_str(), format!("{:?} {}", link.verdict, link.at)))
+            .collect()
+    }
 }
 
 /// The cards of a candidate.

@@ -63,6 +63,7 @@ struct ApprovalRequest<'a> {
     before: &'a contract::Score,
     after: &'a contract::Score,
     thresholds: &'a [contract::Threshold],
+    verdicts: BTreeMap<&'static str, String>,
     how: String,
 }
 
@@ -111,19 +112,15 @@ impl ApprovePackage {
         self.settings.policy.check(run)?;
         let plan = self.objects.plan(run).await?;
         aws::ensure_group(&self.sagemaker, &plan.request.registry.model_package_group).await?;
-        let said = Said {
-            admit: self.evidence.said(&run.run_id, Gate::Admit).await?,
-            seal_model: self.evidence.said(&run.run_id, Gate::SealModel).await?,
-            train: self.evidence.said(&run.run_id, Gate::Train).await?,
-        };
+        let said = self.said(run).await?;
         let cards = card_facts::cards(&plan, &said, artifact, evaluation, &self.settings.work_bucket);
         let (card, _) = self.attestor.carry_value(&run.run_id, CARD, &cards.whole).await?;
         aws::ensure_card(&self.sagemaker, &run.run_id, &cards.whole).await?;
         let arn = match aws::find(&self.sagemaker, &plan).await? {
             Some(earlier) => earlier.model_package_arn.unwrap_or_default(),
             None => {
-                let card = &cards.of_package;
-                aws::register(&self.sagemaker, &self.settings, &plan, artifact, evaluation, card).await?
+                let told = aws::Told { card: &cards.of_package, verdicts: said.verdicts() };
+                aws::register(&self.sagemaker, &self.settings, &plan, artifact, evaluation, told).await?
             }
         };
         let bucket = &self.settings.work_bucket;
@@ -132,6 +129,18 @@ impl ApprovePackage {
         tracking::record(&self.sagemaker, &plan, artifact, evaluation, bucket).await?;
         let serving = aws::serving(&self.sagemaker, &run.endpoint).await?;
         Ok(Package { arn, digest: artifact.content_sha256.clone(), card, serving })
+    }
+
+    async fn said(&self, run: &RunContext) -> Result<Said, ApproveError> {
+        let said = async |gate| self.evidence.said(&run.run_id, gate).await;
+        Ok(Said {
+            admit: said(Gate::Admit).await?,
+            seal_model: said(Gate::SealModel).await?,
+            judge_findings: said(Gate::JudgeFindings).await?,
+            train: said(Gate::Train).await?,
+            seal_artifact: said(Gate::SealArtifact).await?,
+            judge_metrics: said(Gate::JudgeMetrics).await?,
+        })
     }
 
     async fn ask(
@@ -193,6 +202,7 @@ impl ApprovePackage {
             before: &evaluation.before,
             after: &evaluation.after,
             thresholds: &plan.request.evaluation.thresholds,
+            verdicts: self.said(run).await?.verdicts(),
             how: format!(
                 "lockstep approve {} --digest {} --reason \"...\"",
                 run.run_id, artifact.content_sha256

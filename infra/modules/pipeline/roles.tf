@@ -403,7 +403,7 @@ locals {
         Sid      = "ReadWhatTheCardTells"
         Effect   = "Allow"
         Action   = "s3:GetObject"
-        Resource = [for verb in ["admit-run", "download-model", "launch-training"] : "${local.evidence}/runs/*/${verb}/*"]
+        Resource = [for verb in ["admit-run", "download-model", "evaluate-model", "launch-training", "scan-gate", "seal-artifact"] : "${local.evidence}/runs/*/${verb}/*"]
       },
       {
         Sid      = "SeeWhatServesNow"
