@@ -132,8 +132,10 @@ impl DeployEndpoint {
     ) -> Result<VerifiedChain, DeployError> {
         let began = std::time::Instant::now();
         let named = by_gate(chain);
-        let files = self.evidence.load(&run.run_id, &named).await?;
-        let trust = self.evidence.trust_root(&self.settings.trust).await?;
+        let (files, trust) = tokio::try_join!(
+            self.evidence.load(&run.run_id, &named),
+            self.evidence.trust_root(&self.settings.trust)
+        )?;
         let (id, policy) = (&run.run_id, &run.policy_sha256);
         let verified = verify_chain(id, policy, Gate::RecheckImage, &named, &files, &trust)?;
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
