@@ -120,6 +120,14 @@ pub(crate) enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file of trusted keys is none.
+    #[error("{path}: {invalid}; `terraform output -json trust_root` writes one", path = .path.display())]
+    TrustFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        invalid: evidence::TrustRootInvalid,
+    },
     /// Which bucket holds the evidence is not clear.
     #[error(
         "of buckets named `*-{purpose}-*` the account has {count}: check region and account, or give --{purpose}-bucket where the command takes it"
@@ -182,6 +190,7 @@ impl Error {
             | Error::NoStateMachine(_)
             | Error::NoPackage(_)
             | Error::NoTrustRoot { .. }
+            | Error::TrustFile { .. }
             | Error::NoBucket { .. }
             | Error::NotRepeatable { .. }
             | Error::NoEvidence { .. }

@@ -118,10 +118,10 @@ pub(crate) fn trust_beside(directory: &Path) -> PathBuf {
 /// Reads a trust root from a file.
 ///
 /// # Errors
-/// [`Error::NoTrustRoot`], [`Error::TrustRoot`].
+/// [`Error::NoTrustRoot`], [`Error::TrustFile`].
 pub(crate) fn trust_root(path: &Path) -> Result<TrustRoot, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::NoTrustRoot { path: path.to_owned(), source })?;
-    Ok(TrustRoot::parse(&bytes)?)
+    TrustRoot::parse(&bytes).map_err(|invalid| Error::TrustFile { path: path.to_owned(), invalid })
 }
 
 #[cfg(test)]
@@ -138,6 +138,18 @@ mod tests {
         let files = from_directory(folder.path()).unwrap();
         let found: Vec<_> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
         assert_eq!(found, [("a/b/c.json", &b"c"[..]), ("link", b""), ("record.json", b"r")]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_trust_root_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.json");
+        let refused = trust_root(&path).unwrap_err();
+        assert_eq!(refused.exit_code(), 2, "{refused}");
+        std::fs::write(&path, "{}").unwrap();
+        let refused = trust_root(&path).unwrap_err();
+        assert_eq!(refused.exit_code(), 2, "{refused}");
+        assert!(refused.to_string().contains("t.json"), "{refused}");
     }
 
     #[test]
