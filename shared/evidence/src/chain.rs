@@ -139,6 +139,12 @@ pub fn link_path(gate: Gate) -> String {
     format!("{}/{gate}.json", gate.function())
 }
 
+/// The gate whose link this is, or carries it.
+pub(crate) fn gate_of(path: &str) -> Option<Gate> {
+    let carried = CARRIED.iter().find(|(_, carried, ..)| *carried == path).map(|(gate, ..)| *gate);
+    carried.or_else(|| Gate::ALL.into_iter().find(|gate| link_path(*gate) == path))
+}
+
 /// Verifies the links that `last` builds on, and `last` itself, which the state named by place and digest.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use contract::{Gate, Sha256Digest};
 
 use crate::{
     account::Account,
-    chain::{EvidenceBroken, Files, VerifiedChain, link_path, verify_links},
+    chain::{EvidenceBroken, Files, VerifiedChain, gate_of, link_path, verify_links},
     record::{RECORD_PREDICATE, Record, RunStatus},
     time::{instant, is_before},
     trust::{NotTrusted, TrustRoot},
@@ -67,12 +67,9 @@ pub enum RunBroken {
     Contradicted(String),
 }
 
-/// `link of gate judge-findings: `, for a file that is a gate's link.
+/// `link of gate judge-findings: `, for a file that is a gate's link or that its link carries.
 fn of(path: &str) -> String {
-    Gate::ALL
-        .into_iter()
-        .find(|gate| link_path(*gate) == path)
-        .map_or_else(|| "evidence: ".to_owned(), |gate| format!("link of gate `{gate}`: "))
+    gate_of(path).map_or_else(|| "evidence: ".to_owned(), |gate| format!("link of gate `{gate}`: "))
 }
 
 /// A run whose evidence holds, whether it was deployed or refused.

@@ -375,6 +375,21 @@ fn invariant_02_what_a_link_carries_cannot_be_changed_or_left_out() {
 }
 
 #[test]
+fn a_change_is_told_with_the_gate_whose_link_vouches_for_the_file() {
+    for (path, gate) in [
+        ("evaluate-model/metrics.json", "judge-metrics"),
+        ("scan-gate/recheck-image.vulns.json", "recheck-image"),
+        ("download-model/model.sig", "seal-model"),
+        ("launch-training/train.json", "train"),
+    ] {
+        let mut bench = Bench::new();
+        bench.files.get_mut(path).unwrap()[1] ^= 1;
+        let told = bench.verify().unwrap_err().to_string();
+        assert!(told.contains(&format!("`{gate}`")) && told.contains(path), "{told}");
+    }
+}
+
+#[test]
 fn a_statement_about_something_else_is_refused_though_its_own_gate_signed_it() {
     let mut bench = Bench::new();
     let (path, link) = ("scan-gate/recheck-image.vulns.json", link_path(Gate::RecheckImage));
