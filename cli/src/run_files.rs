@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::Client as S3;
 use contract::RunId;
-use evidence::{Files, TrustRoot};
+use evidence::{Files, TRUST_ROOT_KEY, TrustRoot};
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::error::Error;
@@ -14,8 +14,6 @@ use crate::error::Error;
 const SIDE_BY_SIDE: usize = 16;
 /// No file of a run is longer; what is, was not written by a gate.
 const FILE_MAX: u64 = 64 << 20;
-/// Where the deployment keeps its trust root.
-const TRUST_ROOT_KEY: &str = "policy/trust-root.json";
 
 /// The evidence bucket: the one given, or the only one whose name tells.
 ///

@@ -132,15 +132,16 @@ impl ApprovePackage {
     }
 
     async fn said(&self, run: &RunContext) -> Result<Said, ApproveError> {
-        let said = async |gate| self.evidence.said(&run.run_id, gate).await;
-        Ok(Said {
-            admit: said(Gate::Admit).await?,
-            seal_model: said(Gate::SealModel).await?,
-            judge_findings: said(Gate::JudgeFindings).await?,
-            train: said(Gate::Train).await?,
-            seal_artifact: said(Gate::SealArtifact).await?,
-            judge_metrics: said(Gate::JudgeMetrics).await?,
-        })
+        let said = |gate| self.evidence.said(&run.run_id, gate);
+        let (admit, seal_model, judge_findings, train, seal_artifact, judge_metrics) = tokio::try_join!(
+            said(Gate::Admit),
+            said(Gate::SealModel),
+            said(Gate::JudgeFindings),
+            said(Gate::Train),
+            said(Gate::SealArtifact),
+            said(Gate::JudgeMetrics),
+        )?;
+        Ok(Said { admit, seal_model, judge_findings, train, seal_artifact, judge_metrics })
     }
 
     async fn ask(

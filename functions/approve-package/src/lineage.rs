@@ -8,7 +8,7 @@ use aws_sdk_sagemaker::{
     Client,
     types::{ActionSource, ActionStatus, ArtifactSource, AssociationEdgeType},
 };
-use contract::{Artifact, RunPlan, Sha256Digest};
+use contract::{Artifact, DataPin, RunPlan, Sha256Digest};
 use runtime::{AwsFailure, failed};
 
 use crate::{card_facts::Said, error::ApproveError};
@@ -61,15 +61,7 @@ pub fn until_registered(
             name: format!("{name}-train"),
             kind: "ModelTraining",
             source: fact("training_job_arn"),
-            from: vec![
-                base,
-                thing(
-                    "DataSet",
-                    format!("{}?versionId={}", training.uri, training.version_id),
-                    training.sha256.as_str(),
-                ),
-                image.clone(),
-            ],
+            from: vec![base, data_set(training), image.clone()],
             to: vec![candidate.clone()],
             properties: request.training.hyperparameters.clone(),
         },
@@ -77,15 +69,7 @@ pub fn until_registered(
             name: format!("{name}-evaluate"),
             kind: "Evaluation",
             source: plan.run_id.evaluation_job(),
-            from: vec![
-                candidate,
-                thing(
-                    "DataSet",
-                    format!("{}?versionId={}", evaluation.uri, evaluation.version_id),
-                    evaluation.sha256.as_str(),
-                ),
-                image,
-            ],
+            from: vec![candidate, data_set(evaluation), image],
             to: vec![self::package(package, artifact)],
             properties: BTreeMap::new(),
         },
@@ -105,6 +89,11 @@ pub fn approval(plan: &RunPlan, artifact: &Artifact, package: &str, approver: &s
             ("reason".to_owned(), reason.chars().take(256).collect()),
         ]),
     }
+}
+
+fn data_set(pin: &DataPin) -> Thing {
+    let uri = format!("{}?versionId={}", pin.uri, pin.version_id);
+    Thing { kind: "DataSet", uri, digest: pin.sha256.to_string() }
 }
 
 fn candidate(artifact: &Artifact, work_bucket: &str) -> Thing {

@@ -88,9 +88,14 @@ impl Gate {
         }
     }
 
+    /// Where the gate's link lies below the run's prefix.
+    pub fn path(self) -> String {
+        format!("{}/{}.json", self.function(), self.as_str())
+    }
+
     /// Where the gate's link lies in the evidence bucket.
     pub fn key(self, run: &RunId) -> String {
-        format!("runs/{run}/{}/{}.json", self.function(), self.as_str())
+        format!("{}{}", run.prefix(), self.path())
     }
 }
 

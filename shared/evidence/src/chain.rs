@@ -136,7 +136,7 @@ const CARRIED: [(Gate, &str, &str, Option<&str>); 12] = [
 
 /// Where a gate's link lies below the run's prefix.
 pub fn link_path(gate: Gate) -> String {
-    format!("{}/{gate}.json", gate.function())
+    gate.path()
 }
 
 /// The gate whose link this is, or carries it.

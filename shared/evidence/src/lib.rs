@@ -33,4 +33,6 @@ pub use record::{
 };
 pub use run::{RECORD_PATH, RunBroken, VerifiedRun, verify_run};
 pub use statement::{Carried, DOCUMENT, LINK_PREDICATE, Link, STATEMENT_TYPE, Statement, Subject, Verdict};
-pub use trust::{NotTrusted, TRUST_ROOT_SCHEMA, TrustRoot, TrustRootInvalid, TrustedKey, public_key};
+pub use trust::{
+    NotTrusted, TRUST_ROOT_KEY, TRUST_ROOT_SCHEMA, TrustRoot, TrustRootInvalid, TrustedKey, public_key,
+};

@@ -123,8 +123,7 @@ impl Checker<'_> {
         let facts = ["model", "training_data", "image"].map(|fact| self.chain.fact(Gate::Train, fact));
         for fact in facts {
             let digest = fact?.trim_start_matches("sha256:");
-            if !dependencies.iter().any(|one| one.digest.get("sha256").is_some_and(|sha256| sha256 == digest))
-            {
+            if !dependencies.iter().any(|one| one.has(digest)) {
                 return Err(EvidenceBroken::Unasked(Gate::SealArtifact, "provenance"));
             }
         }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use contract::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
 /// <https://github.com/in-toto/attestation/blob/main/spec/predicates/vuln.md>
@@ -123,8 +122,8 @@ impl ResourceDescriptor {
     }
 
     /// Whether this is the digest.
-    pub fn has(&self, sha256: &Sha256Digest) -> bool {
-        self.digest.get("sha256").is_some_and(|digest| digest == sha256.as_str())
+    pub fn has(&self, sha256: &str) -> bool {
+        self.digest.get("sha256").is_some_and(|digest| digest == sha256)
     }
 }
 

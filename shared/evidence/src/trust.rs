@@ -15,6 +15,9 @@ use crate::{
 /// The `schema` of a trust root.
 pub const TRUST_ROOT_SCHEMA: &str = "lockstep/trust-root/v1";
 
+/// Where a deployment keeps its trust root in the evidence bucket.
+pub const TRUST_ROOT_KEY: &str = "policy/trust-root.json";
+
 /// The attesting functions' public keys.
 #[derive(Clone, Debug)]
 pub struct TrustRoot(Vec<TrustedKey>);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use contract::{Gate, LinkRef, ObjectRef, Policy, RunContext, RunId, RunPlan, Sha256Digest};
-use evidence::{Envelope, Files, Link, Statement, TrustRoot, link_path};
+use evidence::{Envelope, Files, Link, Statement, TRUST_ROOT_KEY, TrustRoot, link_path};
 use futures::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -12,8 +12,6 @@ use crate::{Environment, Error, failed, var};
 
 /// Where the deployment puts the policy.
 const POLICY_KEY: &str = "policy/policy.json";
-/// And the trust root.
-const TRUST_ROOT_KEY: &str = "policy/trust-root.json";
 
 /// Which trust root this deployment verifies with. The object lies in the evidence bucket, where only the deployment
 /// writes it; what is believed is the digest in the function's own configuration.
