@@ -75,13 +75,12 @@ fn located(uri: String) -> TrialComponentArtifact {
 }
 
 /// That it is there already is as good as making it.
-fn ensure<T, E, R>(
+fn ensure<T, E>(
     operation: &'static str,
-    sent: Result<T, aws_sdk_sagemaker::error::SdkError<E, R>>,
+    sent: Result<T, aws_sdk_sagemaker::error::SdkError<E>>,
 ) -> Result<(), ApproveError>
 where
     E: aws_sdk_sagemaker::error::ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
 {
     match sent {
         Ok(_) => Ok(()),

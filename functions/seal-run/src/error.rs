@@ -27,7 +27,7 @@ impl Refusal for SealRunError {
     fn name(&self) -> ErrorName {
         match self {
             Self::OccasionUnknown => ErrorName::Misconfigured,
-            Self::Transfer(_) => ErrorName::ServiceUnavailable,
+            Self::Transfer(error) => error.name(),
             Self::Runtime(error) => error.name(),
         }
     }

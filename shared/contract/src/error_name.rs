@@ -39,12 +39,13 @@ pub enum ErrorName {
     DeploymentRolledBack,
     DeploymentFailed,
     ServiceUnavailable,
+    AccessDenied,
     Misconfigured,
 }
 
 impl ErrorName {
     /// Every name, in the order of the state machine.
-    pub const ALL: [ErrorName; 35] = [
+    pub const ALL: [ErrorName; 36] = [
         ErrorName::RequestInvalid,
         ErrorName::PolicyViolation,
         ErrorName::CostCapExceeded,
@@ -79,6 +80,7 @@ impl ErrorName {
         ErrorName::DeploymentRolledBack,
         ErrorName::DeploymentFailed,
         ErrorName::ServiceUnavailable,
+        ErrorName::AccessDenied,
         ErrorName::Misconfigured,
     ];
 
@@ -119,6 +121,7 @@ impl ErrorName {
             ErrorName::DeploymentRolledBack => "DeploymentRolledBack",
             ErrorName::DeploymentFailed => "DeploymentFailed",
             ErrorName::ServiceUnavailable => "ServiceUnavailable",
+            ErrorName::AccessDenied => "AccessDenied",
             ErrorName::Misconfigured => "Misconfigured",
         }
     }
@@ -126,6 +129,20 @@ impl ErrorName {
     /// Finds a name as Step Functions reports it; `None` for one that is not Lockstep's.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
+
+    /// The name under which a run ends when an AWS call failed with this error code. Asking again helps against every
+    /// failure but a denial, whose code differs by service.
+    pub fn of_aws_code(code: &str) -> Self {
+        const DENIALS: [&str; 6] = [
+            "AccessDenied",
+            "AccessDeniedException",
+            "AuthorizationError",
+            "AuthorizationErrorException",
+            "UnauthorizedOperation",
+            "Forbidden",
+        ];
+        if DENIALS.contains(&code) { ErrorName::AccessDenied } else { ErrorName::ServiceUnavailable }
     }
 
     /// One sentence that tells a user what was refused.
@@ -165,6 +182,9 @@ impl ErrorName {
             ErrorName::DeploymentRolledBack => "the endpoint went back to its former configuration",
             ErrorName::DeploymentFailed => "the endpoint did not come into service",
             ErrorName::ServiceUnavailable => "an AWS service kept failing",
+            ErrorName::AccessDenied => {
+                "a role, bucket or key policy does not let the function do what it has to"
+            }
             ErrorName::Misconfigured => "the function's environment is not complete",
         }
     }
@@ -188,5 +208,15 @@ mod tests {
             assert!(!name.meaning().is_empty());
         }
         assert_eq!(ErrorName::parse("States.Timeout"), None);
+    }
+
+    #[test]
+    fn a_denial_is_told_from_a_service_that_fails() {
+        for denial in ["AccessDenied", "AccessDeniedException", "AuthorizationError", "Forbidden"] {
+            assert_eq!(ErrorName::of_aws_code(denial), ErrorName::AccessDenied);
+        }
+        for failure in ["ThrottlingException", "InternalFailure", "TimeoutError", "NoSuchBucket"] {
+            assert_eq!(ErrorName::of_aws_code(failure), ErrorName::ServiceUnavailable);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong in any function, whatever it decides.
 
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use contract::ErrorName;
 
@@ -18,10 +19,9 @@ pub struct AwsFailure {
 }
 
 /// Turns an SDK's error into an [`AwsFailure`]: `.map_err(failed("s3:GetObject"))`.
-pub fn failed<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> AwsFailure
+pub fn failed<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> AwsFailure
 where
     E: ProvideErrorMetadata + std::fmt::Debug,
-    R: std::fmt::Debug,
 {
     move |error| {
         let code = match (&error, error.code()) {
@@ -29,6 +29,10 @@ where
             (SdkError::TimeoutError(_), None) => "TimeoutError".to_owned(),
             (SdkError::DispatchFailure(_), None) => "DispatchFailure".to_owned(),
             (SdkError::ResponseError(_), None) => "ResponseError".to_owned(),
+            // The answer to a HEAD has no body, so no code.
+            (_, None) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 403) => {
+                "Forbidden".to_owned()
+            }
             (_, None) => "Unknown".to_owned(),
         };
         AwsFailure { operation, code, message: error.message().unwrap_or("no message").to_owned() }
@@ -90,7 +94,7 @@ pub enum Error {
 impl Refusal for Error {
     fn name(&self) -> ErrorName {
         match self {
-            Error::Aws(_) => ErrorName::ServiceUnavailable,
+            Error::Aws(failure) => ErrorName::of_aws_code(&failure.code),
             Error::Altered { .. } | Error::Unreadable { .. } | Error::Occupied { .. } => {
                 ErrorName::EvidenceBroken
             }

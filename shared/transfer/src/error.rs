@@ -1,5 +1,6 @@
 //! Why a file was not stored.
 
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use contract::ErrorName;
@@ -110,15 +111,20 @@ pub enum FileError<E> {
     Transfer(#[from] TransferError),
 }
 
-pub(crate) fn store_failed<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> TransferError
+pub(crate) fn store_failed<E>(
+    operation: &'static str,
+) -> impl FnOnce(SdkError<E, HttpResponse>) -> TransferError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
 {
-    move |error| TransferError::Store {
-        operation,
-        code: error.code().unwrap_or("Unknown").to_owned(),
-        message: DisplayErrorContext(&error).to_string(),
+    move |error| {
+        // The answer to a HEAD has no body, so no code.
+        let denied = error.raw_response().is_some_and(|answer| answer.status().as_u16() == 403);
+        TransferError::Store {
+            operation,
+            code: error.code().unwrap_or(if denied { "Forbidden" } else { "Unknown" }).to_owned(),
+            message: DisplayErrorContext(&error).to_string(),
+        }
     }
 }
 
@@ -132,10 +138,10 @@ impl TransferError {
             Self::TooLarge { .. } => ErrorName::FileNotAllowed,
             Self::Occupied { .. } => ErrorName::ManifestIncomplete,
             Self::CursorInvalid { .. } | Self::RunEnded { .. } => ErrorName::CursorInvalid,
-            Self::Superseded { .. }
-            | Self::UploadLost { .. }
-            | Self::Interrupted { .. }
-            | Self::Store { .. } => ErrorName::ServiceUnavailable,
+            Self::Superseded { .. } | Self::UploadLost { .. } | Self::Interrupted { .. } => {
+                ErrorName::ServiceUnavailable
+            }
+            Self::Store { code, .. } => ErrorName::of_aws_code(code),
         }
     }
 
