@@ -24,7 +24,9 @@ async fn main() -> Result<(), local::Error> {
     let given = |flag: &str| std::env::args().any(|argument| argument == flag);
     let profile = if given("--release") { Profile::Release } else { Profile::Debug };
     let progress = Printed(Instant::now());
-    let account = Account::start(Options { root, profile, faults: Faults::default() }, &progress).await?;
+    let account =
+        Account::start(Options { root, profile, faults: Faults::default(), var_file: None }, &progress)
+            .await?;
     let work = async {
         if !given("--bare") {
             let outputs = account.apply(&progress).await?;

@@ -22,9 +22,16 @@ IAM
     key's owner may do is enforced all the same.
 12. Policies see `s3:if-none-match` and `s3:ObjectCreationOperation`, and their variables (`${aws:userid}`) are replaced
     in Resource and NotResource. DescribeRepositories is about the repositories that it names.
+13. `LockstepAuthorize`, which AWS does not have, answers whether a key's owner may do something: services beside this one
+    ask it, so that one evaluator judges every call.
+EC2
+14. Security-group rules keep their prefix lists; a subnet is behind its VPC's default ACL from the start, an ACL is found
+    by its subnet, and entries keep their ports.
 
 Environment: GATEWAY_PORT, BIND_HOST=127.0.0.1, IOT_MTLS_ENABLED=0, SFTP_ENABLED=0, AWS_ENDPOINT_URL (what Lambdas
-are given), AUTH=true (policies are enforced). Health: GET /_ministack/health.
+are given), AUTH=true (policies are enforced), LOCKSTEP_DECISIONS (a file; every decision about a role's session is added to
+it, a JSON object a line), LOCKSTEP_REHEARSAL_URL (asked before a function is invoked and when it ended: an answer `again`
+to the latter invokes it once more). Health: GET /_ministack/health.
 """
 
 import contextvars
@@ -32,14 +39,17 @@ import copy
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import sys
 import threading
 import time
+import urllib.request
 
 import ministack.core.iam_actions as iam_actions
 import ministack.core.iam_evaluator as iam_evaluator
 import ministack.core.lambda_runtime as lambda_runtime
+import ministack.services.ec2 as ec2
 import ministack.services.eventbridge as eventbridge
 import ministack.services.iam as iam
 import ministack.services.lambda_svc as lambda_service
@@ -408,6 +418,48 @@ def role_credentials(config):
 lambda_runtime.execution_credentials = role_credentials
 lambda_service.execution_credentials = role_credentials
 
+_DECISIONS = os.environ.get("LOCKSTEP_DECISIONS")
+_REHEARSAL_URL = os.environ.get("LOCKSTEP_REHEARSAL_URL")
+_execute_function_dispatch = lambda_service._execute_function_dispatch
+
+
+def ask_rehearsal(function, moment, error=None):
+    body = json.dumps({"function": function, "moment": moment, "error": error, "decisions": _DECISIONS,
+                       "endpoint": os.environ.get("AWS_ENDPOINT_URL")}).encode()
+    request = urllib.request.Request(_REHEARSAL_URL, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return answer.read().decode()
+
+
+def error_of(result):
+    """The error's name, if the function failed."""
+    if not isinstance(result, dict) or not result.get("error"):
+        return None
+    body = result.get("body")
+    try:
+        return (json.loads(body) if isinstance(body, (str, bytes)) else body or {}).get("errorType", "Unknown")
+    except (ValueError, AttributeError):
+        return "Unknown"
+
+
+def rehearse(func, config, event, request_id, started):
+    """One invocation; while a rehearsal says `again`, one more. One that succeeded is repeated once at most: AWS too
+    delivers what was handled already."""
+    name, repeated = config.get("FunctionName", ""), False
+    ask_rehearsal(name, "before")
+    while True:
+        result = _execute_function_dispatch(func, config, event, request_id, started)
+        error = error_of(result)
+        if error is None and repeated:
+            return result
+        repeated = repeated or error is None
+        if ask_rehearsal(name, "succeeded" if error is None else "failed", error) != "again":
+            return result
+
+
+if _REHEARSAL_URL:
+    lambda_service._execute_function_dispatch = rehearse
+
 # --- IAM --------------------------------------------------------------------------------------------------------
 
 
@@ -461,10 +513,147 @@ def resource_of_request(service, method, path, headers, body, query_params, regi
     return _extract_resource_arn(service, method, path, headers, body, query_params, region, account_id)
 
 
+_decisions = threading.Lock()
+_enforce = iam_evaluator.enforce
+
+
+def enforce_and_tell(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
+    denied = _enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
+    session = sts._sessions.get(access_key_id)
+    if _DECISIONS and session:
+        line = json.dumps({"principal": session.get("Arn", ""), "action": iam_action, "resource": resource_arn,
+                           "allowed": denied is None})
+        with _decisions, open(_DECISIONS, "a", encoding="utf-8") as decisions:
+            decisions.write(line + "\n")
+    return denied
+
+
+def authorize(parameters):
+    """Whether AccessKeyId's owner may do Action on Resource, given the condition keys in Context (a JSON object)."""
+    action, resource = iam._p(parameters, "ForAction"), iam._p(parameters, "Resource")
+    context = json.loads(iam._p(parameters, "Context") or "{}")
+    denied = enforce_and_tell(
+        iam._p(parameters, "AccessKeyId"), action, action.split(":")[0], iam._p(parameters, "Region"), resource, context)
+    if denied is None:
+        code = message = ""
+    elif isinstance(denied, iam_evaluator.AuthError):
+        code, message = denied.code, denied.message
+    else:
+        code = "AccessDeniedException"
+        message = iam_actions.identity_denial_message(action, denied.principal_arn, resource, denied.decision == "Deny")
+    answer = f"<Code>{code}</Code><Message>{iam_actions._xml_escape(message)}</Message>"
+    return iam._xml(200, "LockstepAuthorizeResponse", answer, ns="iam")
+
+
+iam_evaluator.enforce = enforce_and_tell
+iam._IAM_HANDLERS["LockstepAuthorize"] = authorize
 iam_evaluator.authenticate = authenticate_by_name
 iam_actions.extract_resource_arn = resource_of_request
 iam_evaluator._first_match = first_match_of_caller
 iam_actions.s3_service_context = s3_context_of_writes
+
+# --- EC2 --------------------------------------------------------------------------------------------------------
+
+_parse_ip_permissions = ec2._parse_ip_permissions
+_sg_rule_xml = ec2._sg_rule_xml
+_network_acl_entry_xml = ec2._network_acl_entry_xml
+
+
+def permissions_with_prefix_lists(params, prefix):
+    rules = _parse_ip_permissions(params, prefix)
+    for number, rule in enumerate(rules, 1):
+        place = 1
+        while list_id := ec2._p(params, f"{prefix}.{number}.PrefixListIds.{place}.PrefixListId"):
+            entry = {"PrefixListId": list_id}
+            if description := ec2._p(params, f"{prefix}.{number}.PrefixListIds.{place}.Description"):
+                entry["Description"] = description
+            rule["PrefixListIds"].append(entry)
+            place += 1
+    return rules
+
+
+def rule_with_prefix_list(sg_id, rule, is_egress=False):
+    xml = _sg_rule_xml(sg_id, rule, is_egress)
+    for entry in rule.get("PrefixListIds", []):
+        xml = xml.replace("</toPort>", f"</toPort><prefixListId>{entry['PrefixListId']}</prefixListId>", 1)
+    return xml
+
+
+def associate_with_default_acls():
+    """AWS puts a subnet behind its VPC's default ACL when it makes it."""
+    taken = {association["SubnetId"] for acl in ec2._network_acls.values() for association in acl["Associations"]}
+    for subnet in ec2._subnets.values():
+        if subnet["SubnetId"] not in taken:
+            for acl in ec2._network_acls.values():
+                if acl["IsDefault"] and acl["VpcId"] == subnet["VpcId"]:
+                    name = "aclassoc-" + hashlib.sha1(subnet["SubnetId"].encode()).hexdigest()[:17]
+                    acl["Associations"].append({"NetworkAclAssociationId": name, "SubnetId": subnet["SubnetId"]})
+
+
+_describe_network_acls = ec2._describe_network_acls
+_replace_network_acl_association = ec2._replace_network_acl_association
+
+
+def describe_network_acls_of_subnets(params):
+    associate_with_default_acls()
+    wanted = ec2._parse_filters(params).get("association.subnet-id")
+    if not wanted:
+        return _describe_network_acls(params)
+    found = [
+        name
+        for name, acl in ec2._network_acls.items()
+        if any(association["SubnetId"] in wanted for association in acl["Associations"])
+    ]
+    names = {f"NetworkAclId.{place}": [name] for place, name in enumerate(found or ["acl-none"], 1)}
+    return _describe_network_acls({**params, **names})
+
+
+def replace_network_acl_association_of_its_subnet(params):
+    name = ec2._p(params, "AssociationId")
+    subnet = next(
+        (
+            association["SubnetId"]
+            for acl in ec2._network_acls.values()
+            for association in acl["Associations"]
+            if association["NetworkAclAssociationId"] == name
+        ),
+        None,
+    )
+    answer = _replace_network_acl_association(params)
+    target = ec2._network_acls.get(ec2._p(params, "NetworkAclId"))
+    if target and subnet:
+        target["Associations"][-1]["SubnetId"] = subnet
+    return answer
+
+
+def network_acl_entry_with_ports(entry):
+    xml = _network_acl_entry_xml(entry)
+    if "From" in entry:
+        ports = f"<portRange><from>{entry['From']}</from><to>{entry['To']}</to></portRange>"
+        xml = xml.replace("<ruleAction>", f"{ports}<ruleAction>", 1)
+    return xml
+
+
+def keeping_ports(make):
+    def wrapped(params):
+        answer = make(params)
+        acl = ec2._network_acls.get(ec2._p(params, "NetworkAclId"))
+        if acl and ec2._p(params, "PortRange.From"):
+            acl["Entries"][-1] |= {"From": ec2._p(params, "PortRange.From"), "To": ec2._p(params, "PortRange.To")}
+        return answer
+
+    return wrapped
+
+
+ec2._parse_ip_permissions = permissions_with_prefix_lists
+ec2._sg_rule_xml = rule_with_prefix_list
+ec2._network_acl_entry_xml = network_acl_entry_with_ports
+ec2._ACTION_MAP |= {
+    "DescribeNetworkAcls": describe_network_acls_of_subnets,
+    "ReplaceNetworkAclAssociation": replace_network_acl_association_of_its_subnet,
+    "CreateNetworkAclEntry": keeping_ports(ec2._create_network_acl_entry),
+    "ReplaceNetworkAclEntry": keeping_ports(ec2._replace_network_acl_entry),
+}
 
 if __name__ == "__main__":
     sys.exit(main())

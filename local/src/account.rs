@@ -40,6 +40,8 @@ const IMAGE_TAG: &str = "1.0";
 
 /// Set to `0`, whatever a caller asks is allowed; otherwise the policies of roles, users and buckets are enforced.
 const ENFORCE_VARIABLE: &str = "LOCKSTEP_ENFORCE_POLICIES";
+/// A URL that is asked before a function is invoked, and when it failed whether to invoke it once more.
+const REHEARSAL_VARIABLE: &str = "LOCKSTEP_REHEARSAL_URL";
 
 /// Marks a folder whose logs were asked for.
 const KEPT: &str = "kept";
@@ -113,6 +115,8 @@ pub struct Options {
     pub profile: Profile,
     /// What is wrong from the start.
     pub faults: Faults,
+    /// Terraform variables that stand above this account's own, as `terraform apply -var-file` takes them.
+    pub var_file: Option<PathBuf>,
 }
 
 /// How long each phase took.
@@ -194,6 +198,7 @@ impl Account {
             region: REGION,
             account_id: ACCOUNT_ID,
             enforce_policies: enforces_policies(),
+            rehearsal: std::env::var(REHEARSAL_VARIABLE).ok().as_deref(),
         })
         .await?;
         let images = ImageStore::default();
@@ -205,8 +210,9 @@ impl Account {
             images: images.clone(),
             faults: options.faults.clone(),
         })?;
-        let front =
-            Front::serve(address, ministack.url(), sagemaker.clone(), &state_dir.join("calls.jsonl"))?;
+        let judge = enforces_policies().then(|| Wire::new(ministack.url(), REGION, ROOT_KEY));
+        let calls = state_dir.join("calls.jsonl");
+        let front = Front::serve(address, ministack.url(), sagemaker.clone(), judge, &calls)?;
 
         let root = Wire::new(&endpoint, REGION, ROOT_KEY);
         let connection = Connection {
@@ -260,6 +266,7 @@ impl Account {
             python: &self.python,
             endpoint: self.endpoint(),
             region: REGION,
+            var_file: self.options.var_file.as_deref(),
         };
         let applied = terraform::apply(settings, &variables, progress).await?;
         let outputs = Outputs::read(&applied)?;

@@ -57,6 +57,8 @@ pub struct Settings<'a> {
     pub account_id: &'a str,
     /// Whether the policies of roles, users and resources are enforced.
     pub enforce_policies: bool,
+    /// A URL that is asked before a function is invoked, and when it failed whether to invoke it once more.
+    pub rehearsal: Option<&'a str>,
 }
 
 /// A running MiniStack; dropping it kills it and every function's process.
@@ -104,12 +106,18 @@ impl MiniStack {
             ("LANG", "C.UTF-8".into()),
             ("PYTHONUNBUFFERED", "1".into()),
             ("AUTH", settings.enforce_policies.to_string()),
+            ("LOCKSTEP_DECISIONS", settings.state_dir.join("decisions.jsonl").display().to_string()),
         ];
+        let rehearsal = settings.rehearsal.map(|url| ("LOCKSTEP_REHEARSAL_URL".to_owned(), url.to_owned()));
         let process = Supervised::start(Program {
             python: settings.python,
             state_dir: settings.state_dir,
             command: vec![settings.python.as_os_str(), OsStr::new("-s"), launcher.as_os_str()],
-            environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
+            environment: environment
+                .map(|(name, value)| (name.to_owned(), value))
+                .into_iter()
+                .chain(rehearsal)
+                .collect(),
             directory: settings.state_dir,
             log: &log,
         })?;

@@ -87,6 +87,8 @@ pub struct Settings<'a> {
     pub endpoint: &'a str,
     /// The account's region.
     pub region: &'a str,
+    /// Variables that stand above those that `apply` is given.
+    pub var_file: Option<&'a Path>,
 }
 
 /// Checks that Terraform is there and recent enough; answers where.
@@ -168,21 +170,18 @@ pub async fn apply(
     let text = Value::Object(variables.clone()).to_string();
     std::fs::write(&variables_path, text).map_err(file(&variables_path))?;
     let state = settings.state_dir.join("terraform.tfstate");
-    run.step(
-        "apply",
-        &[
-            OsString::from("-json"),
-            "-auto-approve".into(),
-            "-input=false".into(),
-            "-lock=false".into(),
-            // MiniStack answers at once; what takes long is the provider's own waiting.
-            "-parallelism=40".into(),
-            concat_os("-state=", &state),
-            concat_os("-var-file=", &variables_path),
-        ],
-        progress,
-    )
-    .await?;
+    let mut arguments = vec![
+        OsString::from("-json"),
+        "-auto-approve".into(),
+        "-input=false".into(),
+        "-lock=false".into(),
+        // MiniStack answers at once; what takes long is the provider's own waiting.
+        "-parallelism=40".into(),
+        concat_os("-state=", &state),
+        concat_os("-var-file=", &variables_path),
+    ];
+    arguments.extend(settings.var_file.map(|path| concat_os("-var-file=", path)));
+    run.step("apply", &arguments, progress).await?;
     outputs(&state)
 }
 

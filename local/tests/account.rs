@@ -9,7 +9,7 @@ use serde_json::Value;
 
 async fn account() -> Account {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
-    let options = Options { root, profile: Profile::Debug, faults: Faults::default() };
+    let options = Options { root, profile: Profile::Debug, faults: Faults::default(), var_file: None };
     Account::start(options, &Silent).await.unwrap()
 }
 

@@ -22,6 +22,7 @@ async fn start() -> (MiniStack, Wire, TempDir) {
         region: REGION,
         account_id: ACCOUNT_ID,
         enforce_policies: false,
+        rehearsal: None,
     })
     .await
     .unwrap();

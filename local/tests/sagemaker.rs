@@ -41,6 +41,7 @@ async fn start() -> Account {
         region: REGION,
         account_id: ACCOUNT_ID,
         enforce_policies: true,
+        rehearsal: None,
     })
     .await
     .unwrap();

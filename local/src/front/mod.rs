@@ -1,5 +1,6 @@
 //! The account's one endpoint: it answers what MiniStack lacks, and passes the rest on.
 
+mod authorization;
 mod call_log;
 mod identity;
 mod proxy;
@@ -21,7 +22,9 @@ use tokio::task::JoinHandle;
 
 use crate::sagemaker::SageMaker;
 use crate::service::AwsError;
+use crate::wire::Wire;
 
+use authorization::Authorizer;
 use call_log::{Call, CallLog};
 use identity::Identities;
 use proxy::Proxy;
@@ -82,6 +85,7 @@ impl Drop for Front {
 struct Shared {
     proxy: Proxy,
     identities: Identities,
+    authorizer: Authorizer,
     sagemaker: SageMaker,
     log: CallLog,
 }
@@ -93,17 +97,24 @@ impl Front {
         let _ = (&mut self.task).await;
     }
 
-    /// Answers at `address`: `sagemaker` for the services it holds, `backend` for every other.
+    /// Answers at `address`: `sagemaker` for the services it holds, `backend` for every other. The calls of the former
+    /// are judged as `judge`'s owner, the account's root, is told by the backend; without one, everything is allowed.
     pub fn serve(
         address: Address,
         backend: &str,
         sagemaker: SageMaker,
+        judge: Option<Wire>,
         call_log: &Path,
     ) -> Result<Self, Error> {
         let log = CallLog::create(call_log)
             .map_err(|source| Error::Log { path: call_log.display().to_string(), source })?;
-        let shared =
-            Shared { proxy: Proxy::new(backend), identities: Identities::new(backend), sagemaker, log };
+        let shared = Shared {
+            proxy: Proxy::new(backend),
+            identities: Identities::new(backend),
+            authorizer: Authorizer::new(judge, sagemaker.account_id()),
+            sagemaker,
+            log,
+        };
         let router = Router::new().fallback(answer).with_state(Arc::new(shared));
         let listener = address.listener;
         let task = tokio::spawn(async move {
@@ -144,13 +155,24 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
                 if peeked.is_empty() { Ok(json!({})) } else { serde_json::from_slice::<Value>(&peeked) };
             match input {
                 Err(problem) => error(&AwsError::client("SerializationException", problem.to_string())),
-                Ok(input) => match shared.sagemaker.call(caller, service, &action, input).await {
-                    Ok(output) => success(&output),
-                    Err(refusal) => error(&refusal),
-                },
+                Ok(input) => {
+                    match shared.authorizer.operation(&credential, &caller, service, &action, &input).await {
+                        Err(refusal) => error(&refusal),
+                        Ok(()) => match shared.sagemaker.call(caller, service, &action, input).await {
+                            Ok(output) => success(&output),
+                            Err(refusal) => error(&refusal),
+                        },
+                    }
+                }
             }
         }
-        Route::InvokeEndpoint(name) => shared.sagemaker.invoke_endpoint(&name, parts.headers, peeked).await,
+        Route::InvokeEndpoint(name) => {
+            let caller = shared.identities.caller(&credential).await;
+            match shared.authorizer.invocation(&credential, &caller, &name).await {
+                Err(refusal) => error(&refusal),
+                Ok(()) => shared.sagemaker.invoke_endpoint(&name, parts.headers, peeked).await,
+            }
+        }
         Route::PassOn => shared.proxy.pass(Request::from_parts(parts, body)).await,
     };
 

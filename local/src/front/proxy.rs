@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::Request;
 use axum::http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -22,6 +22,10 @@ const CONNECTION_HEADERS: [HeaderName; 8] = [
     header::TRANSFER_ENCODING,
     header::EXPECT,
 ];
+
+/// Answers of at most this many bytes go out in one piece. Terraform's provider, on a busy machine, now and then drops a
+/// connection on which an answer's head has arrived and its body has not, and asks again: what was created then exists.
+const WHOLE: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -59,14 +63,22 @@ impl Proxy {
             Ok(response) => {
                 let (mut parts, body) = response.into_parts();
                 without_connection_headers(&mut parts.headers);
-                Response::from_parts(parts, Body::new(body))
+                if body.size_hint().upper().is_none_or(|length| length > WHOLE) {
+                    return Response::from_parts(parts, Body::new(body));
+                }
+                match to_bytes(Body::new(body), usize::MAX).await {
+                    Ok(whole) => Response::from_parts(parts, Body::from(whole)),
+                    Err(problem) => unanswered(&problem),
+                }
             }
-            Err(problem) => {
-                let message = format!("the service behind this account does not answer: {problem}");
-                (StatusCode::BAD_GATEWAY, message).into_response()
-            }
+            Err(problem) => unanswered(&problem),
         }
     }
+}
+
+fn unanswered(problem: &dyn std::fmt::Display) -> Response {
+    let message = format!("the service behind this account does not answer: {problem}");
+    (StatusCode::BAD_GATEWAY, message).into_response()
 }
 
 fn without_connection_headers(headers: &mut HeaderMap) {

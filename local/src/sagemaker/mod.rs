@@ -139,6 +139,11 @@ impl SageMaker {
         })))
     }
 
+    /// Twelve digits.
+    pub fn account_id(&self) -> &str {
+        &self.0.config.account_id
+    }
+
     /// Performs one operation. The front has authenticated and authorized the caller.
     pub async fn call(
         &self,

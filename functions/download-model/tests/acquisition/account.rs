@@ -69,6 +69,7 @@ impl Account {
             region: REGION,
             account_id: ACCOUNT_ID,
             enforce_policies: false,
+            rehearsal: None,
         })
         .await
         .unwrap();
