@@ -118,13 +118,25 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "FILE")]
     pub summary: Option<PathBuf>,
 
-    /// Run the very zips that go to AWS, built by `cargo lambda build --release`.
-    #[arg(long)]
-    pub release: bool,
+    /// What is deployed.
+    #[command(flatten)]
+    pub deploy: DeployArgs,
 
     /// Make one thing wrong, and see its gate refuse.
     #[arg(long = "break", value_name = "NAME", value_enum)]
     pub sabotage: Option<Break>,
+}
+
+/// What a local account is given.
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// Run the very zips that go to AWS, built by `cargo lambda build --release`.
+    #[arg(long)]
+    pub release: bool,
+
+    /// Variables of infra/environments/local, as `terraform apply -var-file` takes them: `.tfvars` or `.tfvars.json`.
+    #[arg(long, value_name = "FILE")]
+    pub var_file: Option<PathBuf>,
 }
 
 /// `lockstep local`
@@ -134,9 +146,9 @@ pub(crate) struct LocalArgs {
     #[arg(long, value_name = "FILE")]
     pub request: Option<PathBuf>,
 
-    /// Run the very zips that go to AWS, built by `cargo lambda build --release`.
-    #[arg(long)]
-    pub release: bool,
+    /// What is deployed.
+    #[command(flatten)]
+    pub deploy: DeployArgs,
 }
 
 /// `lockstep watch`

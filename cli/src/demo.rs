@@ -54,7 +54,7 @@ enum Approver {
 /// # Errors
 /// Whatever is not a gate's refusal; the summary then says so too.
 pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Outcome<Ended>, Error> {
-    let ground = local_account::prepare(args.request.clone(), args.release).await?;
+    let ground = local_account::prepare(args.request.clone(), &args.deploy).await?;
     if let Some(directory) = &args.export {
         export::vacant(directory)?;
     }

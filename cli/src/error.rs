@@ -21,6 +21,14 @@ pub(crate) enum Error {
         "no Lockstep repository at {0} or above it: run this inside a clone (it holds statemachine/pipeline.asl.json)"
     )]
     NoRepository(PathBuf),
+    /// The infrastructure's variables are not there.
+    #[error("--var-file {path}: {source}: name a file of Terraform variables, .tfvars or .tfvars.json", path = .path.display())]
+    VarFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The local account could not be started or deployed to.
     #[error(transparent)]
     Account(#[from] local::Error),
@@ -184,6 +192,7 @@ impl Error {
             Error::Prerequisites(_)
             | Error::Staging(_)
             | Error::NoRepository(_)
+            | Error::VarFile { .. }
             | Error::NoRegion
             | Error::NoExecution(_)
             | Error::RunUnknown { .. }

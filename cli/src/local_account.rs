@@ -1,11 +1,11 @@
 //! A local account around a piece of work: started before it, gone after it, whatever happened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 
 use local::{Account, Faults, Options, Outputs, Profile};
 
-use crate::args::LocalArgs;
+use crate::args::{DeployArgs, LocalArgs};
 use crate::error::Error;
 use crate::prerequisites;
 use crate::repository;
@@ -33,18 +33,26 @@ pub(crate) struct Ground {
     pub draft: Draft,
     /// Which binaries are deployed.
     pub profile: Profile,
+    /// Variables of the infrastructure.
+    pub var_file: Option<PathBuf>,
 }
 
 /// Checks what is needed and reads the request, so that nothing is started in vain.
 ///
 /// # Errors
-/// [`Error::NoRepository`], [`Error::Prerequisites`], [`Error::Staging`].
-pub(crate) async fn prepare(request: Option<PathBuf>, release: bool) -> Result<Ground, Error> {
+/// [`Error::NoRepository`], [`Error::Prerequisites`], [`Error::Staging`], [`Error::VarFile`].
+pub(crate) async fn prepare(request: Option<PathBuf>, deployed: &DeployArgs) -> Result<Ground, Error> {
     let root = repository::find()?;
     let draft = Draft::read(&request.unwrap_or_else(|| root.join(EXAMPLE)))?;
     prerequisites::check().await.map_err(Error::Prerequisites)?;
-    let profile = if release { Profile::Release } else { Profile::Debug };
-    Ok(Ground { root, draft, profile })
+    let profile = if deployed.release { Profile::Release } else { Profile::Debug };
+    let var_file = deployed.var_file.as_deref().map(absolute).transpose()?;
+    Ok(Ground { root, draft, profile, var_file })
+}
+
+/// Terraform runs in a folder of its own.
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    path.canonicalize().map_err(|source| Error::VarFile { path: path.to_owned(), source })
 }
 
 /// Starts an account, deploys to it, does the work, and ends everything; a signal ends it too.
@@ -58,7 +66,12 @@ pub(crate) async fn with_account<T>(
 ) -> Result<Outcome<T>, Error> {
     // One listener for all of it: a signal between two waits would otherwise be lost.
     let mut stop = pin!(local::stop::asked());
-    let options = Options { root: ground.root.clone(), profile: ground.profile, faults: Faults::default() };
+    let options = Options {
+        root: ground.root.clone(),
+        profile: ground.profile,
+        faults: Faults::default(),
+        var_file: ground.var_file.clone(),
+    };
     let account = tokio::select! {
         account = Account::start(options, screen) => account.inspect_err(|_| screen.abandon())?,
         status = &mut stop => {
@@ -92,7 +105,7 @@ pub(crate) async fn with_account<T>(
 /// # Errors
 /// As [`with_account`].
 pub(crate) async fn run(args: LocalArgs, screen: &Screen) -> Result<Outcome<()>, Error> {
-    let ground = prepare(args.request, args.release).await?;
+    let ground = prepare(args.request, &args.deploy).await?;
     let mut is_ready = false;
     let outcome = with_account(&ground, screen, async |account: &Account, outputs: &Outputs| {
         let request = stage(&ground.draft, account, outputs).await?;

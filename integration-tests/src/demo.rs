@@ -41,6 +41,7 @@ fn alone() -> MutexGuard<'static, ()> {
 /// A demo to run.
 pub struct Demo {
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// A demo that ended.
@@ -66,9 +67,27 @@ pub struct Kept {
 }
 
 impl Demo {
-    /// With arguments after `demo`.
+    /// With arguments after `demo`, on an account that is made with what a run needs and no more.
     pub fn new(arguments: &[&str]) -> Self {
-        Self { arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect() }
+        let small = root().join("integration-tests/small.tfvars");
+        Self::whole(arguments).with_argument("--var-file").with_argument(&small.display().to_string())
+    }
+
+    /// With everything that the environment has by default, network and alarms included: half a minute more.
+    pub fn whole(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self { arguments, environment: Vec::new() }
+    }
+
+    fn with_argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// With a variable of the environment.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     fn start(&self, folder: &Path) -> Child {
@@ -78,6 +97,7 @@ impl Demo {
             .args(&self.arguments)
             .arg("--summary")
             .arg(folder.join("summary.json"))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(root())
             .stdin(Stdio::null())
             .stderr(log.try_clone().expect("a second handle"))

@@ -45,7 +45,7 @@ output "function_names" {
 
 output "endpoints" {
   description = "Endpoints that requests may choose, with their alarms."
-  value       = module.pipeline.endpoints
+  value       = { for name, endpoint in module.serving.endpoints : name => { alarms = endpoint.alarms } }
 }
 
 output "trust_root" {
@@ -56,4 +56,34 @@ output "trust_root" {
 output "scheduler_role_arn" {
   description = "Role that a schedule starts runs with."
   value       = module.pipeline.scheduler_role_arn
+}
+
+output "alerts_topic_arn" {
+  description = "Topic that alarms and incidents go to."
+  value       = module.pipeline.alerts_topic_arn
+}
+
+output "vpc_id" {
+  description = "The VPC that was made; null where `network` is null."
+  value       = try(module.network[0].vpc_id, null)
+}
+
+output "alarms" {
+  description = "Every alarm of `observability`, with a sample that fires it; empty where that is null."
+  value       = try(module.observability[0].alarms, {})
+}
+
+output "metric_filters" {
+  description = "Every metric filter of `observability`, with lines that match and that do not; empty where that is null."
+  value       = try(module.observability[0].metric_filters, {})
+}
+
+output "caller_role_arn" {
+  description = "Role that invokes the endpoints; null without `callers`."
+  value       = module.serving.caller_role_arn
+}
+
+output "backend_hcl" {
+  description = "Terraform's own backend, once `cicd` made its bucket; null where that is null."
+  value       = try(module.cicd[0].backend_hcl, null)
 }

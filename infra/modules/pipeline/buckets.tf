@@ -91,6 +91,40 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       }
     }
   }
+
+  # Weights of gigabytes, read whenever an endpoint grows and by nobody for months.
+  dynamic "rule" {
+    for_each = each.key == "work" && var.intelligent_tiering ? ["models/", "artifacts/", "capture/"] : []
+
+    content {
+      id     = "tier-${trimsuffix(rule.value, "/")}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      transition {
+        days          = 0
+        storage_class = "INTELLIGENT_TIERING"
+      }
+    }
+  }
+}
+
+resource "aws_s3_bucket_logging" "this" {
+  for_each = var.access_log_bucket == null ? [] : local.buckets
+
+  bucket        = aws_s3_bucket.this[each.key].id
+  target_bucket = var.access_log_bucket
+  target_prefix = "s3/"
+
+  # As `audit`'s table of access logs looks for them.
+  target_object_key_format {
+    partitioned_prefix {
+      partition_date_source = "EventTime"
+    }
+  }
 }
 
 resource "aws_s3_bucket_object_lock_configuration" "evidence" {

@@ -86,6 +86,14 @@ resource "aws_cloudwatch_event_target" "pipeline" {
     maximum_event_age_in_seconds = 3600
     maximum_retry_attempts       = 185
   }
+
+  dynamic "dead_letter_config" {
+    for_each = local.dead_letter_arns
+
+    content {
+      arn = dead_letter_config.value
+    }
+  }
 }
 
 resource "aws_cloudwatch_event_target" "function" {
@@ -100,6 +108,14 @@ resource "aws_cloudwatch_event_target" "function" {
   retry_policy {
     maximum_event_age_in_seconds = 3600
     maximum_retry_attempts       = 185
+  }
+
+  dynamic "dead_letter_config" {
+    for_each = local.dead_letter_arns
+
+    content {
+      arn = dead_letter_config.value
+    }
   }
 
   # A function that runs before its log group exists would have to make one, without key or retention.

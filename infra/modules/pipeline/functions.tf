@@ -100,7 +100,7 @@ locals {
     LOCKSTEP_DATA_KEY              = aws_kms_key.data.arn
     LOCKSTEP_CHECKPOINT_KEY        = aws_kms_key.checkpoint.arn
     LOCKSTEP_SWEEP_SECONDS         = tostring(var.sweep_seconds)
-    LOCKSTEP_ENDPOINTS             = jsonencode({ for name in keys(var.endpoints) : name => { alarms = local.alarm_names[name] } })
+    LOCKSTEP_ENDPOINTS             = jsonencode({ for name in var.endpoint_names : name => { alarms = local.alarm_names[name] } })
     LOCKSTEP_HUB_TOKEN_SECRET      = aws_secretsmanager_secret.hub_token.arn
     HF_ENDPOINT                    = var.hf_endpoint
     LOCKSTEP_JOB_ROLE_ARN          = local.role_arns["job"]
@@ -157,8 +157,28 @@ resource "aws_lambda_function" "this" {
     )
   }
 
+  reserved_concurrent_executions = var.reserved_concurrency == null ? -1 : try(var.reserved_concurrency[each.key], 10)
+
   tracing_config {
     mode = "Active"
+  }
+
+  # An invocation that somebody waits for answers its own failure.
+  dynamic "dead_letter_config" {
+    for_each = contains(local.woken_by_events, each.key) ? local.dead_letter_arns : []
+
+    content {
+      target_arn = dead_letter_config.value
+    }
+  }
+
+  dynamic "vpc_config" {
+    for_each = contains(local.inside_the_network, each.key) ? [each.key == "download-model" ? var.download_network : var.function_network] : []
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
   }
 
   logging_config {
@@ -168,6 +188,11 @@ resource "aws_lambda_function" "this" {
 }
 
 locals {
+  # Whoever speaks to AWS alone stands where no route leads out. What speaks to the Hub has a place of its own.
+  inside_the_network = toset([
+    for verb in keys(local.functions) : verb if(verb == "download-model" ? var.download_network : var.function_network) != null
+  ])
+
   function_log_groups = { for verb, name in local.function_names : verb => "/aws/lambda/${name}" }
 }
 

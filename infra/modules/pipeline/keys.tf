@@ -10,7 +10,8 @@ locals {
 resource "aws_kms_key" "data" {
   description             = "Encrypts what ${var.name} stores"
   enable_key_rotation     = true
-  deletion_window_in_days = 30
+  rotation_period_in_days = var.key_rotation_days
+  deletion_window_in_days = var.key_deletion_days
 }
 
 # A resource of its own, so that what needs the key's ARN alone need not wait until the policy has spread.
@@ -19,7 +20,7 @@ resource "aws_kms_key_policy" "data" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid       = "LeaveTheRestToIam"
         Effect    = "Allow"
@@ -34,10 +35,24 @@ resource "aws_kms_key_policy" "data" {
         Action    = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
         Resource  = "*"
         Condition = {
-          ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "${local.log_group_prefix}:/aws/*/${var.name}-*" }
+          ArnLike = {
+            "kms:EncryptionContext:aws:logs:arn" = concat(
+              ["${local.log_group_prefix}:/aws/*/${var.name}-*"],
+              # SageMaker names its groups itself.
+              [for group in local.sagemaker_log_groups : "${local.log_group_prefix}:${group}"],
+            )
+          }
         }
       },
-    ]
+      {
+        # A rule's dead letters, and alarms, go where this key encrypts. EventBridge sends no source for a condition.
+        Sid       = "EncryptWhatServicesSend"
+        Effect    = "Allow"
+        Principal = { Service = ["cloudwatch.${local.dns_suffix}", "events.${local.dns_suffix}"] }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = "*"
+      },
+    ], var.data_key_statements)
   })
 }
 
@@ -54,7 +69,7 @@ resource "aws_kms_key" "signing" {
   description              = "Signs what ${local.function_names[each.key]} attests"
   key_usage                = "SIGN_VERIFY"
   customer_master_key_spec = "ECC_NIST_P256"
-  deletion_window_in_days  = 30
+  deletion_window_in_days  = var.key_deletion_days
 }
 
 resource "aws_kms_key_policy" "signing" {
@@ -112,7 +127,7 @@ resource "aws_kms_key" "checkpoint" {
   description              = "Authenticates the checkpoints of ${var.name}'s transfers"
   key_usage                = "GENERATE_VERIFY_MAC"
   customer_master_key_spec = "HMAC_256"
-  deletion_window_in_days  = 30
+  deletion_window_in_days  = var.key_deletion_days
 }
 
 resource "aws_kms_key_policy" "checkpoint" {

@@ -41,9 +41,19 @@ locals {
 
   deployers = length(var.deployers) > 0 ? var.deployers : [data.aws_iam_session_context.deployer.issuer_arn]
 
+  # The alarms that roll a deployment back, made by `serving`.
+  alarm_names = { for name in var.endpoint_names : name => ["${var.name}-${name}-5xx", "${var.name}-${name}-latency"] }
+
+  # SageMaker's own names; `observability` makes the groups before SageMaker would, without key or end.
+  sagemaker_log_groups = concat(
+    ["/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"],
+    [for name in sort(var.endpoint_names) : "/aws/sagemaker/Endpoints/${name}"],
+  )
+
   table_name         = "${var.name}-coordination"
   table_arn          = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.table_name}"
   topic_name         = "${var.name}-notifications"
+  alerts_arn         = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${var.name}-alerts"
   topic_arn          = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${local.topic_name}"
   state_machine_name = "${var.name}-pipeline"
   state_machine_arn  = "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${local.state_machine_name}"

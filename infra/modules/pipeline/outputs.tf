@@ -38,11 +38,6 @@ output "function_names" {
   value       = { for verb, function in aws_lambda_function.this : verb => function.function_name }
 }
 
-output "endpoints" {
-  description = "Endpoints that requests may choose, with their alarms."
-  value       = { for name in keys(var.endpoints) : name => { alarms = local.alarm_names[name] } }
-}
-
 output "trust_root" {
   description = "Which key may sign what, for whom, since when: what `lockstep verify --trust` reads."
   value       = jsondecode(local.trust_root)
@@ -54,6 +49,81 @@ output "scheduler_role_arn" {
 }
 
 output "image_pullers" {
-  description = "Values of `aws:PrincipalArn` that the container's images are pulled under."
-  value       = flatten([for purpose in ["admit-run", "job", "endpoint"] : local.role_principals[purpose]])
+  description = "Values of `aws:PrincipalArn` that the container's images are looked at and pulled under; endpoints' are `serving`'s."
+  value       = flatten([for purpose in ["admit-run", "job"] : local.role_principals[purpose]])
+}
+
+output "bucket_arns" {
+  description = "ARNs of the buckets by purpose: intake, work, evidence."
+  value       = local.bucket_arns
+}
+
+output "bucket_names" {
+  description = "Names of the buckets by purpose: intake, work, evidence."
+  value       = local.bucket_names
+}
+
+output "signing_key_arns" {
+  description = "Keys that the attesting functions sign with, by verb."
+  value       = { for verb, key in aws_kms_key.signing : verb => key.arn }
+}
+
+output "checkpoint_key_arn" {
+  description = "Key that transfers' checkpoints are authenticated with."
+  value       = aws_kms_key.checkpoint.arn
+}
+
+output "function_role_arns" {
+  description = "Roles of the functions by verb."
+  value       = { for verb in keys(local.functions) : verb => local.role_arns[verb] }
+}
+
+output "role_names" {
+  description = "Names of every role: of the functions by verb, of services by purpose."
+  value       = local.role_names
+}
+
+output "job_role_arn" {
+  description = "Role that training and processing jobs run under."
+  value       = local.role_arns["job"]
+}
+
+output "permissions_boundary_arn" {
+  description = "Boundary of every role that acts for the pipeline."
+  value       = aws_iam_policy.boundary.arn
+}
+
+output "function_log_groups" {
+  description = "Log groups of the functions by verb."
+  value       = local.function_log_groups
+}
+
+output "state_machine_name" {
+  description = "The pipeline's name."
+  value       = local.state_machine_name
+}
+
+output "state_machine_log_group" {
+  description = "Log group of the pipeline's executions."
+  value       = aws_cloudwatch_log_group.state_machine.name
+}
+
+output "hub_token_secret_arn" {
+  description = "Secret that holds the Hub's token."
+  value       = aws_secretsmanager_secret.hub_token.arn
+}
+
+output "dead_letter_queue_name" {
+  description = "Queue of what could not be delivered, written out; null without `dead_letters`."
+  value       = var.dead_letters ? local.dead_letter_name : null
+}
+
+output "alerts_topic_arn" {
+  description = "Topic that alarms and incidents go to."
+  value       = aws_sns_topic.alerts.arn
+}
+
+output "rule_names" {
+  description = "EventBridge rules by what they are for."
+  value       = { for name, rule in aws_cloudwatch_event_rule.this : name => rule.name }
 }

@@ -29,8 +29,8 @@ resource "aws_s3_object" "policy" {
       error_message = "${var.policy_path} must hold a policy of schema lockstep/policy/v1."
     }
     precondition {
-      condition     = sort(local.policy.endpoints.names) == sort(keys(var.endpoints))
-      error_message = "`endpoints.names` of ${var.policy_path} and the variable `endpoints` must name the same endpoints."
+      condition     = sort(local.policy.endpoints.names) == sort(var.endpoint_names)
+      error_message = "`endpoints.names` of ${var.policy_path} and the variable `endpoint_names` must name the same endpoints."
     }
     precondition {
       condition     = sort(local.policy.data.evaluation_writers) == sort(local.evaluation_writers)

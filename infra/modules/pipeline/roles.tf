@@ -18,6 +18,8 @@ locals {
       "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
       "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
     ]
+    # What Lambda does for a function in a VPC, before there is anything to name.
+    attaching = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
     # EC2's describing actions know no resource.
     network = ["ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"]
   }
@@ -128,11 +130,41 @@ locals {
             Condition = {
               StringEquals = {
                 "kms:ViaService" = [
-                  for service in ["dynamodb", "lambda", "s3", "secretsmanager", "sns"] :
+                  for service in concat(["dynamodb", "lambda", "s3", "secretsmanager", "sns"], contains(local.woken_by_events, verb) ? ["sqs"] : []) :
                   "${service}.${local.region}.${local.dns_suffix}"
                 ]
               }
             }
+          }
+        },
+        {
+          # Lambda sends an event that it gave up on under the function's role.
+          when = contains(local.woken_by_events, verb)
+          grant = {
+            Sid      = "KeepWhatItCouldNotHandle"
+            Effect   = "Allow"
+            Action   = "sqs:SendMessage"
+            Resource = local.dead_letter_arn
+          }
+        },
+        {
+          when = contains(local.inside_the_network, verb)
+          grant = {
+            Sid      = "AttachToTheSubnets"
+            Effect   = "Allow"
+            Action   = local.unnamed.attaching
+            Resource = "*"
+          }
+        },
+        {
+          # Lambda needs the grant, and the function's own code does not.
+          when = contains(local.inside_the_network, verb)
+          grant = {
+            Sid       = "AttachAsLambdaOnly"
+            Effect    = "Deny"
+            Action    = local.unnamed.attaching
+            Resource  = "*"
+            Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arns[verb] } }
           }
         },
         {
@@ -560,14 +592,15 @@ locals {
   serving_arns = [for kind in ["endpoint-config", "model"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"]
 
   # SageMaker keeps names as they are, but writes them in ARNs in lower case.
-  endpoint_arns = [for name in keys(var.endpoints) : "${local.sagemaker_prefix}:endpoint/${lower(name)}"]
+  endpoint_arns = [for name in var.endpoint_names : "${local.sagemaker_prefix}:endpoint/${lower(name)}"]
 }
 
 resource "aws_iam_role" "function" {
   for_each = local.functions
 
-  name        = local.role_names[each.key]
-  description = "What ${each.key} may do"
+  name                 = local.role_names[each.key]
+  description          = "What ${each.key} may do"
+  permissions_boundary = aws_iam_policy.boundary.arn
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -16,6 +16,14 @@ resource "aws_scheduler_schedule" "run" {
     arn      = aws_sfn_state_machine.pipeline.arn
     role_arn = aws_iam_role.service["scheduler"].arn
 
+    dynamic "dead_letter_config" {
+      for_each = local.dead_letter_arns
+
+      content {
+        arn = dead_letter_config.value
+      }
+    }
+
     # Scheduler looks for the placeholder in the text as it is, and jsonencode writes its brackets as escapes.
     input = replace(replace(jsonencode({
       schedule    = { name = each.key, time = "<aws.scheduler.scheduled-time>" }

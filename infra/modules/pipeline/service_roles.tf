@@ -1,15 +1,14 @@
-# Roles that services take on: SageMaker for jobs and endpoints, Step Functions, EventBridge, Scheduler.
+# Roles that services take on: SageMaker for jobs, Step Functions, EventBridge, Scheduler. The endpoints' is in `serving`.
 
 locals {
   trusted_by = {
     job       = "sagemaker.amazonaws.com"
-    endpoint  = "sagemaker.amazonaws.com"
     pipeline  = "states.amazonaws.com"
     events    = "events.amazonaws.com"
     scheduler = "scheduler.amazonaws.com"
   }
 
-  # What SageMaker does with either of its roles. The containers themselves are isolated and can use none of it.
+  # What SageMaker does with its role. The containers themselves are isolated and can use none of it.
   sagemaker_statements = [
     {
       Sid      = "PullTheImage"
@@ -87,28 +86,6 @@ locals {
       },
     ])
 
-    endpoint = concat(local.sagemaker_statements, [
-      {
-        Sid      = "ReadTheModel"
-        Effect   = "Allow"
-        Action   = "s3:GetObject"
-        Resource = "${local.work}/artifacts/*"
-      },
-      {
-        Sid       = "ListTheModel"
-        Effect    = "Allow"
-        Action    = "s3:ListBucket"
-        Resource  = local.work
-        Condition = { StringLike = { "s3:prefix" = ["artifacts/*"] } }
-      },
-      {
-        Sid      = "WriteCapturedTraffic"
-        Effect   = "Allow"
-        Action   = "s3:PutObject"
-        Resource = "${local.work}/capture/*"
-      },
-    ])
-
     pipeline = [
       {
         Sid      = "InvokeTheFunctions"
@@ -132,8 +109,21 @@ locals {
 
     events = [local.start_runs]
 
-    scheduler = [
-      local.start_runs,
+    scheduler = concat([local.start_runs], [for statement in [
+      {
+        Sid      = "KeepWhatItCouldNotStart"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = local.dead_letter_arn
+      },
+      {
+        Sid       = "EncryptWhatItCouldNotStart"
+        Effect    = "Allow"
+        Action    = "kms:GenerateDataKey"
+        Resource  = aws_kms_key.data.arn
+        Condition = { StringEquals = { "kms:ViaService" = "sqs.${local.region}.${local.dns_suffix}" } }
+      },
+      ] : statement if var.dead_letters], [
       {
         Sid       = "ReadTheSchedulesInput"
         Effect    = "Allow"
@@ -141,7 +131,7 @@ locals {
         Resource  = aws_kms_key.data.arn
         Condition = { StringEquals = { "kms:ViaService" = "scheduler.${local.region}.${local.dns_suffix}" } }
       },
-    ]
+    ])
   }
 
   start_runs = {
@@ -155,8 +145,9 @@ locals {
 resource "aws_iam_role" "service" {
   for_each = local.trusted_by
 
-  name        = local.role_names[each.key]
-  description = "What ${each.value} may do for ${var.name}"
+  name                 = local.role_names[each.key]
+  description          = "What ${each.value} may do for ${var.name}"
+  permissions_boundary = aws_iam_policy.boundary.arn
 
   # Only for this account's resources: a service must not be talked into using the role for somebody else's.
   assume_role_policy = jsonencode({

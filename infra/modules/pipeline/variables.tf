@@ -151,25 +151,139 @@ variable "deployers" {
   default     = []
 }
 
-variable "endpoints" {
-  description = "Endpoints that requests may choose, and the alarms that roll a deployment back."
-  type = map(object({
-    max_5xx_errors       = optional(number, 1)
-    max_p99_milliseconds = optional(number, 2000)
-    evaluation_periods   = optional(number, 1)
-    period_seconds       = optional(number, 60)
-  }))
+variable "endpoint_names" {
+  description = "Endpoints that requests may choose: those that `serving` declares."
+  type        = set(string)
 
   validation {
-    condition     = alltrue([for name in keys(var.endpoints) : can(regex("^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$", name))])
-    error_message = "Each key of `endpoints` must be an endpoint's name: 1 to 63 letters, digits and hyphens, with neither end a hyphen."
+    condition     = alltrue([for name in var.endpoint_names : can(regex("^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$", name))])
+    error_message = "Each of `endpoint_names` must be an endpoint's name: 1 to 63 letters, digits and hyphens, with neither end a hyphen."
   }
 }
 
-variable "variant_name" {
-  description = "Production variant whose metrics the alarms watch: the one that deploy-endpoint makes."
+variable "reserved_concurrency" {
+  description = "Invocations of each function that may run at once, by verb; 10 for a verb that is not named. They are taken from the account's limit, which new accounts have raised first; null reserves none."
+  type        = map(number)
+  default     = { download-model = 40 }
+
+  validation {
+    condition     = var.reserved_concurrency == null ? true : alltrue([for limit in values(var.reserved_concurrency) : limit >= 1 && floor(limit) == limit])
+    error_message = "`reserved_concurrency` must hold whole numbers from 1 on, or be null: a function with none never runs."
+  }
+}
+
+variable "dead_letters" {
+  description = "Whether what could not be delivered is kept in a queue. The provider takes half a minute to see one settle."
+  type        = bool
+  default     = true
+}
+
+variable "function_network" {
+  description = "Subnets and security groups of every function but download-model; null for outside a VPC."
+  type = object({
+    subnet_ids         = list(string)
+    security_group_ids = list(string)
+  })
+  default = null
+}
+
+variable "download_network" {
+  description = "Subnets and security groups of download-model, the only one that speaks to the Hub; null for outside a VPC."
+  type = object({
+    subnet_ids         = list(string)
+    security_group_ids = list(string)
+  })
+  default = null
+}
+
+variable "key_rotation_days" {
+  description = "Days after which KMS replaces the data key's material. Signing keys cannot rotate: see the README."
+  type        = number
+  default     = 365
+
+  validation {
+    condition     = var.key_rotation_days >= 90 && var.key_rotation_days <= 2560 && floor(var.key_rotation_days) == var.key_rotation_days
+    error_message = "`key_rotation_days` must be a whole number from 90 to 2560: KMS knows no other."
+  }
+}
+
+variable "key_deletion_days" {
+  description = "Days between a key's being given up and its end."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.key_deletion_days >= 7 && var.key_deletion_days <= 30 && floor(var.key_deletion_days) == var.key_deletion_days
+    error_message = "`key_deletion_days` must be a whole number from 7 to 30: KMS knows no other."
+  }
+}
+
+variable "secret_recovery_days" {
+  description = "Days during which a deleted secret can be had back; none where `force_destroy` is set, so that its name is free at once."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.secret_recovery_days >= 7 && var.secret_recovery_days <= 30 && floor(var.secret_recovery_days) == var.secret_recovery_days
+    error_message = "`secret_recovery_days` must be a whole number from 7 to 30: Secrets Manager knows no other."
+  }
+}
+
+variable "hub_token" {
+  description = "The Hub's token. It is sent and kept nowhere; set `hub_token_version` with it."
   type        = string
-  default     = "primary"
+  default     = null
+  ephemeral   = true
+  sensitive   = true
+}
+
+variable "hub_token_version" {
+  description = "Another number sends `hub_token` again; null leaves the secret to be filled by hand."
+  type        = number
+  default     = null
+}
+
+variable "data_key_statements" {
+  description = "Statements that other modules need in the data key's policy: `tracking`'s output of that name."
+  type        = any
+  default     = []
+}
+
+variable "access_log_bucket" {
+  description = "Bucket that takes S3's access logs, under the name of the bucket that they tell of; null for none."
+  type        = string
+  default     = null
+}
+
+variable "intelligent_tiering" {
+  description = "Whether models, artifacts and captured traffic are stored where S3 moves what nobody reads to cheaper tiers. Needs `abort_uploads_after_days`, since a bucket has one lifecycle."
+  type        = bool
+  default     = true
+}
+
+variable "replication" {
+  description = "Where buckets are copied to, by purpose (intake, work, evidence), as bucket ARNs of another region or account, versioned; and the key there. Null for none."
+  type = object({
+    bucket_arns = map(string)
+    kms_key_arn = string
+  })
+  default = null
+
+  validation {
+    condition     = var.replication == null ? true : length(var.replication.bucket_arns) > 0 && length(setsubtract(keys(var.replication.bucket_arns), ["intake", "work", "evidence"])) == 0
+    error_message = "`replication.bucket_arns` must name at least one of intake, work and evidence, and nothing else."
+  }
+}
+
+variable "alert_subscribers" {
+  description = "Who is told of alarms and incidents, by a name of your own: `protocol` (email, https, lambda, sqs) and `endpoint`."
+  type        = map(object({ protocol = string, endpoint = string }))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for subscriber in values(var.alert_subscribers) : contains(["email", "https", "lambda", "sqs"], subscriber.protocol)])
+    error_message = "Each `protocol` of `alert_subscribers` must be email, https, lambda or sqs: the others are not encrypted or not confirmed."
+  }
 }
 
 variable "schedules" {

@@ -1,11 +1,14 @@
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
+data "aws_region" "current" {}
 
 data "aws_iam_session_context" "deployer" {
   arn = data.aws_caller_identity.current.arn
 }
 
 locals {
+  repository_arn = "arn:${data.aws_partition.current.partition}:ecr:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:repository/${var.repository_name}"
+
   pushers = length(var.pushers) > 0 ? var.pushers : [data.aws_iam_session_context.deployer.issuer_arn]
 
   # Inspector reads layers under a service-linked role, and a repository's Deny would blind it.

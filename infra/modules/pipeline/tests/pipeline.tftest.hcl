@@ -25,6 +25,12 @@ mock_provider "aws" {
   mock_resource "aws_kms_key" {
     defaults = { arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-1111-4111-8111-111111111111" }
   }
+  mock_resource "aws_iam_policy" {
+    defaults = { arn = "arn:aws:iam::123456789012:policy/mocked" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:us-east-1:123456789012:lockstep-dead-letters" }
+  }
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mocked" }
   }
@@ -61,7 +67,8 @@ variables {
   subnet_ids              = ["subnet-1", "subnet-2"]
   security_group_ids      = ["sg-1"]
   evidence_retention_days = 30
-  endpoints               = { tiny-lm = {} }
+  hub_token               = "hf_a_planted_canary"
+  endpoint_names          = ["tiny-lm"]
   schedules = {
     weekly = { expression = "rate(7 days)", request_uri = "s3://lockstep-intake-123456789012/requests/AIDA/weekly.json" }
   }
@@ -441,10 +448,6 @@ run "runs_and_wakes_the_pipeline" {
     error_message = "Scheduler must find its placeholder unescaped."
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.latency["tiny-lm"].threshold == 2000000 && aws_cloudwatch_metric_alarm.latency["tiny-lm"].extended_statistic == "p99"
-    error_message = "ModelLatency counts microseconds."
-  }
-  assert {
     condition     = jsondecode(one(aws_lambda_function.this["admit-run"].environment).variables["LOCKSTEP_ENDPOINTS"]) == { tiny-lm = { alarms = ["lockstep-tiny-lm-5xx", "lockstep-tiny-lm-latency"] } }
     error_message = "Functions must be told each endpoint's alarms."
   }
@@ -486,7 +489,7 @@ run "refuses_another_endpoint_than_the_policys" {
   command = plan
 
   variables {
-    endpoints = { other = {} }
+    endpoint_names = ["other"]
   }
 
   expect_failures = [aws_s3_object.policy]
@@ -510,4 +513,128 @@ run "refuses_a_schedule_outside_the_intake" {
   }
 
   expect_failures = [var.schedules]
+}
+
+run "keeps_the_token_out_of_plan_and_state" {
+  command = plan
+
+  variables {
+    hub_token_version = 1
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret_version.hub_token[0].secret_string == null && aws_secretsmanager_secret_version.hub_token[0].secret_string_wo == null
+    error_message = "The Hub's token must be sent by a write-only argument, which no plan and no state keeps."
+  }
+}
+
+run "bounds_every_role" {
+  command = plan
+
+  assert {
+    condition = alltrue([for role in concat(values(aws_iam_role.function), values(aws_iam_role.service)) : role.permissions_boundary != ""]) && anytrue([
+      for statement in jsondecode(aws_iam_policy.boundary.policy).Statement :
+      statement.Effect == "Deny" && contains(flatten([statement.Action]), "s3:PutBucket*") && contains(flatten([statement.Action]), "s3:BypassGovernanceRetention")
+    ])
+    error_message = "No role, whatever is attached to it, may change a bucket's walls or bypass retention."
+  }
+  assert {
+    condition = !anytrue([
+      for statement in jsondecode(aws_iam_policy.boundary.policy).Statement :
+      statement.Effect == "Allow" && anytrue([for action in flatten([statement.Action]) : startswith(action, "iam:") && action != "iam:PassRole"])
+    ])
+    error_message = "No role may change who may do what."
+  }
+}
+
+run "loses_no_event_unseen" {
+  command = plan
+
+  assert {
+    condition     = length(aws_lambda_function.this["seal-run"].dead_letter_config) == 1 && length(aws_lambda_function.this["resume-execution"].dead_letter_config) == 1
+    error_message = "What wakes a function without waiting for it needs a place for what the function could not handle."
+  }
+  assert {
+    condition     = alltrue([for target in concat(values(aws_cloudwatch_event_target.function), values(aws_cloudwatch_event_target.pipeline)) : length(target.dead_letter_config) == 1])
+    error_message = "Every rule needs a place for what it could not deliver."
+  }
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.this : function.reserved_concurrent_executions >= 1])
+    error_message = "No function may take all of the account's invocations."
+  }
+}
+
+run "stands_where_no_route_leads_out_but_for_what_speaks_to_the_hub" {
+  command = plan
+
+  variables {
+    function_network = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-functions"] }
+  }
+
+  assert {
+    condition = alltrue([
+      for verb, function in aws_lambda_function.this : length(function.vpc_config) == (verb == "download-model" ? 0 : 1)
+    ])
+    error_message = "Every function but download-model must be inside the VPC."
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.function["admit-run"].policy).Statement :
+      statement.Effect == "Deny" && contains(flatten([statement.Action]), "ec2:CreateNetworkInterface") && can(statement.Condition.ArnEquals["lambda:SourceFunctionArn"])
+    ])
+    error_message = "Lambda may attach a function to its subnets, and the function's own code may not."
+  }
+}
+
+run "copies_elsewhere_without_copying_deletions" {
+  command = plan
+
+  variables {
+    replication = { bucket_arns = { evidence = "arn:aws:s3:::elsewhere" }, kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1" }
+  }
+
+  assert {
+    condition     = one(one(aws_s3_bucket_replication_configuration.this["evidence"].rule).delete_marker_replication).status == "Disabled"
+    error_message = "Who can delete here must not be able to delete there."
+  }
+}
+
+run "refuses_a_rotation_that_kms_does_not_know" {
+  command = plan
+
+  variables {
+    key_rotation_days = 30
+  }
+
+  expect_failures = [var.key_rotation_days]
+}
+
+run "refuses_a_copy_of_an_unknown_bucket" {
+  command = plan
+
+  variables {
+    replication = { bucket_arns = { other = "arn:aws:s3:::elsewhere" }, kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1" }
+  }
+
+  expect_failures = [var.replication]
+}
+
+run "refuses_a_function_that_never_runs" {
+  command = plan
+
+  variables {
+    reserved_concurrency = { admit-run = 0 }
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
+run "refuses_to_tell_over_plain_http" {
+  command = plan
+
+  variables {
+    alert_subscribers = { pager = { protocol = "http", endpoint = "http://pager.example.com" } }
+  }
+
+  expect_failures = [var.alert_subscribers]
 }
