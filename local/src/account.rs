@@ -259,16 +259,7 @@ impl Account {
         progress.phase("apply");
         let begun = Instant::now();
         let variables = self.variables(&package).await?;
-        let settings = terraform::Settings {
-            root: &self.options.root,
-            lockstep: &self.lockstep,
-            state_dir: self.state_dir(),
-            python: &self.python,
-            endpoint: self.endpoint(),
-            region: REGION,
-            var_file: self.options.var_file.as_deref(),
-        };
-        let applied = terraform::apply(settings, &variables, progress).await?;
+        let applied = terraform::apply(self.terraform(), &variables, progress).await?;
         let outputs = Outputs::read(&applied)?;
         progress.line("pushing the model container");
         self.push(&package, &outputs).await?;
@@ -278,6 +269,19 @@ impl Account {
         let deployed = Deployed { outputs, timings, _sweep: sweep };
         self.deployed.set(deployed).map_err(|_| Error::AppliedAlready)?;
         self.outputs().ok_or(Error::AppliedAlready)
+    }
+
+    /// How Terraform is run for this account.
+    pub fn terraform(&self) -> terraform::Settings<'_> {
+        terraform::Settings {
+            root: &self.options.root,
+            lockstep: &self.lockstep,
+            state_dir: self.state_dir(),
+            python: &self.python,
+            endpoint: self.endpoint(),
+            region: REGION,
+            var_file: self.options.var_file.as_deref(),
+        }
     }
 
     async fn build(&self, progress: &dyn Progress) -> Result<Package, Error> {

@@ -162,27 +162,85 @@ pub async fn apply(
     variables: &Map<String, Value>,
     progress: &dyn Progress,
 ) -> Result<Map<String, Value>, Error> {
+    let variables_path = settings.state_dir.join(VARIABLES);
+    let text = Value::Object(variables.clone()).to_string();
+    std::fs::write(&variables_path, text).map_err(file(&variables_path))?;
+    apply_again(settings, progress).await
+}
+
+/// Applies with the variables of the last time, and answers the outputs.
+pub async fn apply_again(
+    settings: Settings<'_>,
+    progress: &dyn Progress,
+) -> Result<Map<String, Value>, Error> {
+    run(settings, "apply", &["-auto-approve"], progress).await?;
+    outputs(&settings.state_dir.join(STATE))
+}
+
+/// What another `apply` would change, with the variables of the last time.
+pub async fn plan(settings: Settings<'_>, progress: &dyn Progress) -> Result<Vec<Change>, Error> {
+    run(settings, "plan", &[], progress).await?;
+    let log = settings.state_dir.join("terraform-plan.log");
+    let text = std::fs::read_to_string(&log).map_err(file(&log))?;
+    Ok(text.lines().filter_map(Change::planned).collect())
+}
+
+/// Destroys what was applied, with the variables of the last time.
+pub async fn destroy(settings: Settings<'_>, progress: &dyn Progress) -> Result<(), Error> {
+    run(settings, "destroy", &["-auto-approve"], progress).await
+}
+
+/// A resource that an `apply` would change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The resource's address.
+    pub address: String,
+    /// Its type, such as `aws_s3_bucket`.
+    pub kind: String,
+    /// `create`, `update`, `replace` or `delete`.
+    pub action: String,
+}
+
+impl Change {
+    /// Of a line of Terraform's machine-readable output.
+    fn planned(line: &str) -> Option<Self> {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let text = |pointer| message.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        (message["type"] == "planned_change").then_some(())?;
+        Some(Self {
+            address: text("/change/resource/addr")?,
+            kind: text("/change/resource/resource_type")?,
+            action: text("/change/action")?,
+        })
+    }
+}
+
+/// Where the state lies, and the variables, both in the account's folder.
+const STATE: &str = "terraform.tfstate";
+const VARIABLES: &str = "lockstep.tfvars.json";
+
+async fn run(
+    settings: Settings<'_>,
+    step: &'static str,
+    arguments: &[&str],
+    progress: &dyn Progress,
+) -> Result<(), Error> {
     let program = find()?;
     let run = Run::prepare(settings, program)?;
     // Held until the end: nobody may initialise anew what this run still reads.
     let _initialised = run.initialise(progress).await?;
-    let variables_path = settings.state_dir.join("lockstep.tfvars.json");
-    let text = Value::Object(variables.clone()).to_string();
-    std::fs::write(&variables_path, text).map_err(file(&variables_path))?;
-    let state = settings.state_dir.join("terraform.tfstate");
-    let mut arguments = vec![
+    let mut all = vec![
         OsString::from("-json"),
-        "-auto-approve".into(),
         "-input=false".into(),
         "-lock=false".into(),
         // MiniStack answers at once; what takes long is the provider's own waiting.
         "-parallelism=40".into(),
-        concat_os("-state=", &state),
-        concat_os("-var-file=", &variables_path),
+        concat_os("-state=", &settings.state_dir.join(STATE)),
+        concat_os("-var-file=", &settings.state_dir.join(VARIABLES)),
     ];
-    arguments.extend(settings.var_file.map(|path| concat_os("-var-file=", path)));
-    run.step("apply", &arguments, progress).await?;
-    outputs(&state)
+    all.extend(settings.var_file.map(|path| concat_os("-var-file=", path)));
+    all.extend(arguments.iter().map(OsString::from));
+    run.step(step, &all, progress).await
 }
 
 fn concat_os(prefix: &str, path: &Path) -> OsString {
@@ -405,6 +463,14 @@ mod tests {
         assert_eq!(mirror_among(None, vec![implied.clone()], &opt), Some(implied.clone()));
         let named = folder.path().join("named");
         assert_eq!(mirror_among(Some(named.clone()), vec![implied], &opt), Some(named));
+    }
+
+    #[test]
+    fn a_planned_change_is_told_from_everything_else() {
+        let line = r#"{"type":"planned_change","change":{"resource":{"addr":"module.a.aws_s3_bucket.b","resource_type":"aws_s3_bucket"},"action":"update"}}"#;
+        let change = Change::planned(line).unwrap();
+        assert_eq!((change.kind.as_str(), change.action.as_str()), ("aws_s3_bucket", "update"));
+        assert_eq!(Change::planned(r#"{"type":"resource_drift","change":{"action":"update"}}"#), None);
     }
 
     #[test]

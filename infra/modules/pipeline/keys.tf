@@ -216,6 +216,9 @@ resource "aws_s3_object" "trust_root" {
   content      = local.trust_root
   content_type = "application/json"
 
+  # Past the lock, where the whole environment may go.
+  force_destroy = var.force_destroy
+
   depends_on = [
     aws_s3_bucket_versioning.this,
     aws_s3_bucket_server_side_encryption_configuration.this,

@@ -14,6 +14,9 @@ resource "aws_s3_object" "policy" {
   source_hash  = filesha256(var.policy_path)
   content_type = "application/json"
 
+  # Past the lock, where the whole environment may go.
+  force_destroy = var.force_destroy
+
   # A version is only given, and kept, once the bucket has been told to.
   depends_on = [
     aws_s3_bucket_versioning.this,
