@@ -44,6 +44,16 @@ pub(crate) enum Command {
   lockstep local --release")]
     Local(LocalArgs),
 
+    /// Say whether requests are within policy, and what they could cost.
+    #[command(
+        after_help = "Nothing is uploaded, and AWS is not asked. Exit codes: 0 all are let in; 3 one is refused.
+
+Examples:
+  lockstep check examples/requests/tiny-lm.json
+  lockstep check requests/*.json --policy infra/environments/prod/policy.json"
+    )]
+    Check(CheckArgs),
+
     /// Show an execution a state at a time, live or after the fact.
     #[command(after_help = "Examples:
   lockstep watch 0123456789abcdef0123456789abcdef
@@ -149,6 +159,22 @@ pub(crate) struct LocalArgs {
     /// What is deployed.
     #[command(flatten)]
     pub deploy: DeployArgs,
+}
+
+/// `lockstep check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Request files.
+    #[arg(value_name = "REQUEST", required = true)]
+    pub requests: Vec<PathBuf>,
+
+    /// The policy; without it, the repository's infra/environments/dev/policy.json.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
+    /// The bucket that data must lie in; without it, the one that the request itself names.
+    #[arg(long, value_name = "NAME")]
+    pub work_bucket: Option<String>,
 }
 
 /// `lockstep watch`

@@ -21,6 +21,9 @@ pub(crate) enum Error {
         "no Lockstep repository at {0} or above it: run this inside a clone (it holds statemachine/pipeline.asl.json)"
     )]
     NoRepository(PathBuf),
+    /// What requests are checked by cannot be used.
+    #[error(transparent)]
+    Check(#[from] crate::check::CheckError),
     /// The infrastructure's variables are not there.
     #[error("--var-file {path}: {source}: name a file of Terraform variables, .tfvars or .tfvars.json", path = .path.display())]
     VarFile {
@@ -192,6 +195,7 @@ impl Error {
             Error::Prerequisites(_)
             | Error::Staging(_)
             | Error::NoRepository(_)
+            | Error::Check(_)
             | Error::VarFile { .. }
             | Error::NoRegion
             | Error::NoExecution(_)

@@ -2,6 +2,7 @@
 
 mod approve;
 mod args;
+mod check;
 mod connection;
 mod demo;
 mod error;
@@ -63,6 +64,7 @@ async fn run(command: Command, screen: &Screen) -> Result<u8, Error> {
             Outcome::Finished(()) => Outcome::Finished(Ended::Succeeded),
             Outcome::Stopped(status) => Outcome::Stopped(status),
         },
+        Command::Check(args) => Outcome::Finished(check::run(&args, screen)?),
         Command::Watch(args) => Outcome::Finished(watch(&args, screen).await?),
         Command::Approve(args) => decide(&args, Decision::Approve, screen).await?,
         Command::Verify(args) => {

@@ -145,6 +145,23 @@ impl Draft {
         Ok(draft)
     }
 
+    /// The bucket of data that the request pins itself.
+    pub(crate) fn pinned_bucket(&self) -> Option<String> {
+        let uri =
+            Data::BOTH.into_iter().find_map(|data| self.request[data.part()]["data"]["uri"].as_str())?;
+        S3Uri::try_from(uri.to_owned()).ok().map(|uri| uri.bucket().to_owned())
+    }
+
+    /// The request as it would be if its files were in this bucket.
+    ///
+    /// # Errors
+    /// As [`Draft::read`].
+    pub(crate) fn as_staged(&self, work_bucket: &str) -> Result<Request, StagingError> {
+        let pins: Vec<DataPin> =
+            self.uploads.iter().map(|u| pin(work_bucket, u, "pending".to_owned())).collect();
+        self.check(&self.with(&pins))
+    }
+
     /// The endpoint that the request chooses.
     pub(crate) fn endpoint(&self) -> &str {
         self.request.pointer("/endpoint/name").and_then(Value::as_str).unwrap_or_default()
@@ -195,9 +212,8 @@ impl Draft {
         request
     }
 
-    fn check(&self, request: &Value) -> Result<(), StagingError> {
+    fn check(&self, request: &Value) -> Result<Request, StagingError> {
         Request::parse(request.to_string().as_bytes())
-            .map(drop)
             .map_err(|reason| StagingError::Invalid { path: self.path.clone(), reason })
     }
 }

@@ -1,9 +1,7 @@
 //! Why admission refuses.
 
-use contract::{ErrorName, RequestInvalid, TriggerUnknown};
+use contract::{ErrorName, ImageNameInvalid, Inadmissible, RequestInvalid, TriggerUnknown};
 use runtime::Refusal;
-
-use crate::policy::Violation;
 
 /// A refusal of admission.
 #[derive(Debug, thiserror::Error)]
@@ -43,22 +41,18 @@ pub enum AdmitError {
         /// What is wrong and what to do.
         remedy: String,
     },
-    /// The request asks for more than policy allows; every violation is listed.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Policy(Vec<Violation>),
-    /// The jobs could cost too much.
-    #[error(
-        "the jobs could cost {cost:.2} USD, policy allows {cap:.2}: ask for shorter runtimes or fewer instances"
-    )]
-    Cost {
-        /// At most, from runtimes and prices.
-        cost: f64,
-        /// The policy's cap.
-        cap: f64,
-    },
+    /// The request asks for more than policy allows, or could cost too much.
+    #[error(transparent)]
+    Inadmissible(#[from] Inadmissible),
     /// Any function's trouble.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
+}
+
+impl From<ImageNameInvalid> for AdmitError {
+    fn from(invalid: ImageNameInvalid) -> Self {
+        Self::Image { image: invalid.image, remedy: invalid.remedy.to_owned() }
+    }
 }
 
 impl From<runtime::AwsFailure> for AdmitError {
@@ -76,8 +70,8 @@ impl Refusal for AdmitError {
             | Self::RequestMissing(_)
             | Self::Image { .. }
             | Self::Data { .. } => ErrorName::RequestInvalid,
-            Self::Policy(_) => ErrorName::PolicyViolation,
-            Self::Cost { .. } => ErrorName::CostCapExceeded,
+            Self::Inadmissible(Inadmissible::Policy(_)) => ErrorName::PolicyViolation,
+            Self::Inadmissible(Inadmissible::Cost { .. }) => ErrorName::CostCapExceeded,
             Self::Runtime(error) => error.name(),
         }
     }

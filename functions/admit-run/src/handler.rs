@@ -4,18 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
 use contract::{
-    Admission, AdmitInput, Gate, Request, RunContext, RunId, RunPlan, S3Uri, Sha256Digest, Trigger,
+    Admission, AdmitInput, Circumstances, Gate, ImageName, Request, RunContext, RunId, RunPlan, S3Uri,
+    Sha256Digest, Trigger,
 };
 use evidence::{Carried, DOCUMENT, Subject};
 use runtime::{Attestor, Claim, Coordination, Environment, Objects, Passed};
 
-use crate::{
-    data,
-    error::AdmitError,
-    image::{self, ImageName},
-    policy::{self, Circumstances},
-    settings::Settings,
-};
+use crate::{data, error::AdmitError, image, settings::Settings};
 
 /// The function.
 pub struct AdmitRun {
@@ -132,16 +127,16 @@ impl AdmitRun {
             work_bucket: &self.settings.work_bucket,
             repository: &name.repository,
         };
-        let cost_usd = policy::judge(&request, &policy, &around)?;
+        let cost_usd = contract::judge(&request, &policy, &around)?;
         let image = image::resolve(&self.ecr, &request.image, &name).await?;
         let training_rows =
             data::check(&self.s3, "training.data", &request.training.data, &policy.data).await?;
         let evaluation_rows =
             data::check(&self.s3, "evaluation.data", &request.evaluation.data, &policy.data).await?;
 
-        let limits = policy::limits(&request, &policy, self.settings.sweep_seconds);
+        let limits = contract::limits(&request, &policy, self.settings.sweep_seconds);
         let mut request = request;
-        request.evaluation.thresholds = policy::thresholds(&request, &policy);
+        request.evaluation.thresholds = contract::thresholds(&request, &policy);
         let request_sha256 = Sha256Digest::of(bytes);
         let plan = RunPlan {
             run_id: run_id.clone(),

@@ -5,59 +5,11 @@ use aws_sdk_ecr::{
     Client,
     types::{ImageIdentifier, Repository},
 };
-use contract::{ResolvedImage, Sha256Digest};
+use contract::{ImageName, ResolvedImage, Sha256Digest};
 use runtime::failed;
 use serde::Deserialize;
 
 use crate::error::AdmitError;
-
-/// An image as a request writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageName {
-    /// The repository, without the registry.
-    pub repository: String,
-    tag: Option<String>,
-    digest: Option<String>,
-}
-
-impl ImageName {
-    /// Reads `[registry/]repository[:tag][@digest]`.
-    ///
-    /// # Errors
-    /// [`AdmitError::Image`] when it names no version.
-    pub fn parse(image: &str) -> Result<Self, AdmitError> {
-        let refuse =
-            |remedy: &str| Err(AdmitError::Image { image: image.to_owned(), remedy: remedy.to_owned() });
-        let (name, digest) = match image.split_once('@') {
-            Some((name, digest)) => (name, Some(digest.to_owned())),
-            None => (image, None),
-        };
-        if let Some(digest) = &digest
-            && digest
-                .strip_prefix("sha256:")
-                .and_then(|hex| Sha256Digest::try_from(hex.to_owned()).ok())
-                .is_none()
-        {
-            return refuse("write its digest as sha256: and 64 hex digits");
-        }
-        // A first part with a dot or a colon is a registry, as container engines read it.
-        let (registry, rest) = match name.split_once('/') {
-            Some((first, rest)) if first.contains(['.', ':']) => (Some(first), rest),
-            _ => (None, name),
-        };
-        if registry.is_some_and(|registry| !registry.contains(".dkr.ecr.")) {
-            return refuse("it must lie in the account's own ECR");
-        }
-        let (repository, tag) = match rest.split_once(':') {
-            Some((repository, tag)) => (repository, Some(tag.to_owned())),
-            None => (rest, None),
-        };
-        if repository.is_empty() || (tag.is_none() && digest.is_none()) {
-            return refuse("write repository:tag or repository@sha256:...");
-        }
-        Ok(Self { repository: repository.to_owned(), tag, digest })
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -166,20 +118,6 @@ async fn fetch(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_read_as_container_engines_read_them() {
-        let name = ImageName::parse("lockstep/model-container:1.0").unwrap();
-        assert_eq!(
-            (name.repository.as_str(), name.tag.as_deref()),
-            ("lockstep/model-container", Some("1.0"))
-        );
-        let long = format!("1.dkr.ecr.us-east-1.amazonaws.com/a/b@sha256:{}", "0".repeat(64));
-        assert_eq!(ImageName::parse(&long).unwrap().repository, "a/b");
-        for bad in ["lockstep/model-container", "ghcr.io/a/b:1", "a@sha256:12", ":1", ""] {
-            assert!(ImageName::parse(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn trap_ecr_an_image_index_is_resolved_to_one_platform_manifest() {

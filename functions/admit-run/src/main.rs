@@ -4,7 +4,6 @@ mod data;
 mod error;
 mod handler;
 mod image;
-mod policy;
 mod settings;
 
 use std::sync::Arc;

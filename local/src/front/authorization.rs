@@ -19,9 +19,11 @@ pub(crate) struct Permission {
     pub(crate) context: Value,
 }
 
-/// Operations, the types of the resources that they act on, and the members that name these.
+/// Operations, and of each resource that they act on the type and the member that names it.
+type Named = (&'static [&'static str], &'static [(&'static str, &'static str)]);
+
 /// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html>
-const SAGEMAKER: [(&[&str], &[(&str, &str)]); 15] = [
+const SAGEMAKER: [Named; 18] = [
     (
         &["CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob"],
         &[("training-job", "TrainingJobName")],
@@ -55,9 +57,6 @@ const SAGEMAKER: [(&[&str], &[(&str, &str)]); 15] = [
         &[("experiment-trial", "TrialName"), ("experiment-trial-component", "TrialComponentName")],
     ),
     (&["CreateModel", "DescribeModel", "DeleteModel"], &[("model", "ModelName")]),
-];
-
-const ENDPOINTS: [(&[&str], &[(&str, &str)]); 3] = [
     (
         &["CreateEndpointConfig", "DescribeEndpointConfig", "DeleteEndpointConfig"],
         &[("endpoint-config", "EndpointConfigName")],
@@ -135,14 +134,10 @@ pub(crate) fn permissions(
                     vec![text("SourceArn").to_owned(), text("DestinationArn").to_owned()]
                 }
                 "AddTags" | "DeleteTags" | "ListTags" => vec![text("ResourceArn").to_owned()],
-                _ => SAGEMAKER
-                    .iter()
-                    .chain(&ENDPOINTS)
-                    .find(|(operations, _)| operations.contains(&operation))
-                    .map_or_else(
-                        || vec!["*".to_owned()],
-                        |(_, named)| named.iter().map(|(kind, member)| arn(kind, text(member))).collect(),
-                    ),
+                _ => SAGEMAKER.iter().find(|(operations, _)| operations.contains(&operation)).map_or_else(
+                    || vec!["*".to_owned()],
+                    |(_, named)| named.iter().map(|(kind, member)| arn(kind, text(member))).collect(),
+                ),
             };
             let tags = operation.starts_with("Create")
                 && input["Tags"].as_array().is_some_and(|tags| !tags.is_empty());

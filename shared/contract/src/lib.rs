@@ -4,6 +4,7 @@
 //! Nothing here talks to AWS or reads a clock: a function, the CLI, a test and the generated schemas all see
 //! the same definitions.
 
+mod admission;
 mod bound;
 mod content_kind;
 mod digest;
@@ -29,6 +30,9 @@ mod state;
 mod trigger;
 mod wait;
 
+pub use admission::{
+    Circumstances, ImageName, ImageNameInvalid, Inadmissible, Violation, judge, limits, thresholds,
+};
 pub use bound::{Bound, BoundInvalid, Threshold};
 pub use content_kind::ContentKind;
 pub use digest::{DigestInvalid, Sha256Digest};

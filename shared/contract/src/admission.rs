@@ -1,11 +1,87 @@
-//! Is the request within policy? Each scalar has its strict direction, sets are subsets, and anything else is
-//! a violation.
+//! Is a request within policy? Each scalar has its strict direction, sets are subsets, and anything else is a violation.
+//!
+//! `admit-run` asks before a run begins, and the command line before a request is uploaded.
 
 use std::{collections::BTreeSet, fmt};
 
-use contract::{Limits, Policy, Request, S3Uri, Threshold};
+use crate::{Limits, Policy, Request, S3Uri, Sha256Digest, Threshold};
 
-use crate::error::AdmitError;
+/// A request that policy does not let in.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Inadmissible {
+    /// It asks for more than policy allows; every violation is listed.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Policy(Vec<Violation>),
+    /// The jobs could cost too much.
+    #[error(
+        "the jobs could cost {cost:.2} USD, policy allows {cap:.2}: ask for shorter runtimes or fewer instances"
+    )]
+    Cost {
+        /// At most, from runtimes and prices.
+        cost: f64,
+        /// The policy's cap.
+        cap: f64,
+    },
+}
+
+/// An image's name that names no image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`image` is `{image}`: {remedy}")]
+pub struct ImageNameInvalid {
+    /// As written in the request.
+    pub image: String,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+/// An image as a request writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageName {
+    /// The repository, without the registry.
+    pub repository: String,
+    /// The tag, if it has one.
+    pub tag: Option<String>,
+    /// `sha256:` and 64 hex digits, if it is named by digest.
+    pub digest: Option<String>,
+}
+
+impl ImageName {
+    /// Reads `[registry/]repository[:tag][@digest]`.
+    ///
+    /// # Errors
+    /// [`ImageNameInvalid`] when it names no version.
+    pub fn parse(image: &str) -> Result<Self, ImageNameInvalid> {
+        let refuse = |remedy| Err(ImageNameInvalid { image: image.to_owned(), remedy });
+        let (name, digest) = match image.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.to_owned())),
+            None => (image, None),
+        };
+        if let Some(digest) = &digest
+            && digest
+                .strip_prefix("sha256:")
+                .and_then(|hex| Sha256Digest::try_from(hex.to_owned()).ok())
+                .is_none()
+        {
+            return refuse("write its digest as sha256: and 64 hex digits");
+        }
+        // A first part with a dot or a colon is a registry, as container engines read it.
+        let (registry, rest) = match name.split_once('/') {
+            Some((first, rest)) if first.contains(['.', ':']) => (Some(first), rest),
+            _ => (None, name),
+        };
+        if registry.is_some_and(|registry| !registry.contains(".dkr.ecr.")) {
+            return refuse("it must lie in the account's own ECR");
+        }
+        let (repository, tag) = match rest.split_once(':') {
+            Some((repository, tag)) => (repository, Some(tag.to_owned())),
+            None => (rest, None),
+        };
+        if repository.is_empty() || (tag.is_none() && digest.is_none()) {
+            return refuse("write repository:tag or repository@sha256:...");
+        }
+        Ok(Self { repository: repository.to_owned(), tag, digest })
+    }
+}
 
 /// One thing that policy does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +98,7 @@ impl fmt::Display for Violation {
 }
 
 /// What the request is judged against, beside the policy.
+#[derive(Debug)]
 pub struct Circumstances<'a> {
     /// Endpoints that the infrastructure declares.
     pub endpoints: BTreeSet<&'a str>,
@@ -36,8 +113,8 @@ pub struct Circumstances<'a> {
 /// Judges a request.
 ///
 /// # Errors
-/// [`AdmitError::Policy`] with every violation, or [`AdmitError::Cost`].
-pub fn judge(request: &Request, policy: &Policy, around: &Circumstances<'_>) -> Result<f64, AdmitError> {
+/// [`Inadmissible::Policy`] with every violation, or [`Inadmissible::Cost`].
+pub fn judge(request: &Request, policy: &Policy, around: &Circumstances<'_>) -> Result<f64, Inadmissible> {
     let mut violations = Vec::new();
     let mut refuse = |field, value: &dyn ToString, allowed: String| {
         violations.push(Violation { field, value: value.to_string(), allowed });
@@ -168,13 +245,13 @@ pub fn judge(request: &Request, policy: &Policy, around: &Circumstances<'_>) -> 
     }
 
     if !violations.is_empty() {
-        return Err(AdmitError::Policy(violations));
+        return Err(Inadmissible::Policy(violations));
     }
     // Written so that a cap or a price that is no number refuses.
     if cost <= policy.cost_cap_usd {
         Ok(cost)
     } else {
-        Err(AdmitError::Cost { cost, cap: policy.cost_cap_usd })
+        Err(Inadmissible::Cost { cost, cap: policy.cost_cap_usd })
     }
 }
 
@@ -234,7 +311,7 @@ mod tests {
         serde_json::from_str(testkit::POLICY).unwrap()
     }
 
-    fn judged(request: Value, policy: Value, submitter: Option<&str>) -> Result<f64, AdmitError> {
+    fn judged(request: Value, policy: Value, submitter: Option<&str>) -> Result<f64, Inadmissible> {
         let request: Request = serde_json::from_value(request).unwrap();
         let policy: Policy = serde_json::from_value(policy).unwrap();
         judge(
@@ -247,6 +324,20 @@ mod tests {
                 repository: "lockstep/model-container",
             },
         )
+    }
+
+    #[test]
+    fn names_are_read_as_container_engines_read_them() {
+        let name = ImageName::parse("lockstep/model-container:1.0").unwrap();
+        assert_eq!(
+            (name.repository.as_str(), name.tag.as_deref()),
+            ("lockstep/model-container", Some("1.0"))
+        );
+        let long = format!("1.dkr.ecr.us-east-1.amazonaws.com/a/b@sha256:{}", "0".repeat(64));
+        assert_eq!(ImageName::parse(&long).unwrap().repository, "a/b");
+        for bad in ["lockstep/model-container", "ghcr.io/a/b:1", "a@sha256:12", ":1", ""] {
+            assert!(ImageName::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
@@ -285,7 +376,7 @@ mod tests {
             let mut asked = request();
             *asked.pointer_mut(pointer).unwrap() = value;
             let refusal = judged(asked, policy(), None).unwrap_err();
-            assert!(matches!(refusal, AdmitError::Policy(_)), "{pointer}: {refusal}");
+            assert!(matches!(refusal, Inadmissible::Policy(_)), "{pointer}: {refusal}");
             assert!(refusal.to_string().contains(field), "{pointer}: {refusal}");
         }
     }
@@ -314,10 +405,10 @@ mod tests {
     fn a_type_without_a_price_is_refused_and_the_cap_holds() {
         let mut rules = policy();
         rules["prices_usd_per_hour"] = json!({"ml.m5.large": 0.1});
-        assert!(matches!(judged(request(), rules, None), Err(AdmitError::Policy(_))));
+        assert!(matches!(judged(request(), rules, None), Err(Inadmissible::Policy(_))));
         let mut rules = policy();
         rules["cost_cap_usd"] = json!(0.01);
-        assert!(matches!(judged(request(), rules, None), Err(AdmitError::Cost { .. })));
+        assert!(matches!(judged(request(), rules, None), Err(Inadmissible::Cost { .. })));
     }
 
     #[test]
