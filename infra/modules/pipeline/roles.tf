@@ -123,9 +123,10 @@ locals {
         {
           when = true
           grant = {
-            Sid      = "UseTheDataKeyThroughServices"
-            Effect   = "Allow"
-            Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+            Sid    = "UseTheDataKeyThroughServices"
+            Effect = "Allow"
+            # Who writes nothing but items, which the table's own grant encrypts, only reads.
+            Action   = concat(["kms:Decrypt"], contains(local.attesting, verb) || contains(local.woken_by_events, verb) ? ["kms:GenerateDataKey"] : [])
             Resource = aws_kms_key.data.arn
             Condition = {
               StringEquals = {
@@ -342,7 +343,7 @@ locals {
       {
         Sid      = "ReadWhatTheJobWrote"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Action   = "s3:GetObjectVersion" # as it was listed, whatever lies over it now
         Resource = "${local.work}/runs/*/training/*"
       },
       {
