@@ -119,7 +119,8 @@ mod tests {
         request["endpoint"]["name"] = json!("other");
         for part in ["training", "evaluation"] {
             request[part]["data"] = json!({
-                "uri": format!("s3://mine/datasets/{part}/x.jsonl"), "version_id": "1", "sha256": "0".repeat(64),
+                "uri": format!("s3://mine/datasets/{part}/x.jsonl"), "version_id": "1",
+                "sha256": if part == "training" { "0" } else { "1" }.repeat(64),
             });
         }
         let file = folder.path().join("request.json");

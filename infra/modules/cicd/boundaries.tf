@@ -127,6 +127,7 @@ resource "aws_iam_policy" "apply_boundary" {
   #checkov:skip=CKV_AWS_289:A boundary grants nothing
   #checkov:skip=CKV_AWS_290:A boundary grants nothing
   #checkov:skip=CKV_AWS_355:A boundary grants nothing
+  #parliament:skip=MISMATCHED_TYPE_BUT_USABLE:An ARN compared as text is compared whole; StringNotEquals takes no pattern
   name        = "${var.name}-ci-apply-boundary"
   description = "What ${local.role_names.apply} cannot be given"
 

@@ -10,7 +10,11 @@ locals {
   # Whole subjects, never patterns. A workflow that runs for a pull request has `pull_request`, whatever its branch;
   # one that names an environment has that, and no branch any more: what the environment lets in is GitHub's to hold.
   subjects = {
-    plan     = ["${local.subject_of}:pull_request", "${local.subject_of}:ref:refs/heads/${var.main_branch}"]
+    plan = [
+      "${local.subject_of}:environment:${var.environment}-plan",
+      "${local.subject_of}:pull_request",
+      "${local.subject_of}:ref:refs/heads/${var.main_branch}",
+    ]
     apply    = ["${local.subject_of}:environment:${var.environment}"]
     image    = [for subject in sort(var.image_subjects) : "${local.subject_of}:${subject}"]
     requests = [for subject in sort(var.requests_subjects) : "${local.subject_of}:${subject}"]

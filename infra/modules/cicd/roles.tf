@@ -15,6 +15,8 @@ locals {
 resource "aws_iam_role" "this" {
   for_each = local.role_names
 
+  #parliament:skip=UNKNOWN_FEDERATION_SOURCE:It knows the providers that AWS names itself, and not those that an account makes, as GitHub's
+  #parliament:skip=UNKNOWN_CONDITION_FOR_ACTION:These are claims of GitHub's tokens; IAM names them after the provider that an account makes
   name                 = each.value
   description          = local.descriptions[each.key]
   max_session_duration = 3600
@@ -69,6 +71,7 @@ resource "aws_iam_role_policy" "image" {
 }
 
 resource "aws_iam_role_policy" "requests" {
+  #parliament:skip=UNKNOWN_CONDITION_FOR_ACTION(kms:Decrypt, kms:GenerateDataKey):kms:ResourceAliases is there for every operation on one key, and parliament's reference lists it for none
   name = "permissions"
   role = aws_iam_role.this["requests"].name
 

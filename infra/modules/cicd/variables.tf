@@ -34,7 +34,7 @@ variable "repository_ids" {
 }
 
 variable "environment" {
-  description = "Environment on GitHub that the apply role is bound to, and the name of the state: protect it there with reviewers and with the main branch alone."
+  description = "Environment on GitHub that the apply role is bound to, and the name of the state: protect it there with reviewers and with the main branch alone. The plan role trusts `<environment>-plan`, which needs no reviewers."
   type        = string
 
   validation {
@@ -44,7 +44,7 @@ variable "environment" {
 }
 
 variable "main_branch" {
-  description = "Branch whose workflows may plan besides pull requests: the nightly plan."
+  description = "Branch whose workflows may plan without naming an environment, as pull requests' may."
   type        = string
   default     = "main"
 
@@ -57,7 +57,7 @@ variable "main_branch" {
 variable "image_subjects" {
   description = "Who may push images: ends of subjects, `environment:NAME` or `ref:refs/heads/NAME`."
   type        = set(string)
-  default     = ["ref:refs/heads/main"]
+  default     = ["environment:registry"]
 
   validation {
     condition     = length(var.image_subjects) > 0 && alltrue([for subject in var.image_subjects : can(regex("^(environment:[A-Za-z0-9][A-Za-z0-9._-]*|ref:refs/(heads|tags)/[A-Za-z0-9][A-Za-z0-9._/-]*)$", subject))])
@@ -68,7 +68,7 @@ variable "image_subjects" {
 variable "requests_subjects" {
   description = "Who may upload requests: ends of subjects, `environment:NAME` or `ref:refs/heads/NAME`."
   type        = set(string)
-  default     = ["ref:refs/heads/main"]
+  default     = ["environment:requests"]
 
   validation {
     condition     = length(var.requests_subjects) > 0 && alltrue([for subject in var.requests_subjects : can(regex("^(environment:[A-Za-z0-9][A-Za-z0-9._-]*|ref:refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]*)$", subject))])

@@ -75,11 +75,11 @@ resource "aws_iam_role_policy" "flow_log" {
         Resource = "${local.regional.logs}:log-group:${local.flow_log_group}:*"
       },
       {
-        # The service looks whether the group is there, and asks for all of them.
+        # The service looks whether the group is there, and a listing knows no narrower resource.
         Sid      = "FindTheLogGroup"
         Effect   = "Allow"
         Action   = "logs:DescribeLogGroups"
-        Resource = "${local.regional.logs}:log-group:*"
+        Resource = "*"
       },
     ]
   })

@@ -1,6 +1,9 @@
 # The most that a role of this pipeline can ever do, whatever is attached to it later: each role's own policy says what it
 # may do, and this says what no mistake there can add.
 resource "aws_iam_policy" "boundary" {
+  #checkov:skip=CKV_AWS_289:A boundary grants nothing; each role's own policy names what it reaches
+  #checkov:skip=CKV_AWS_290:A boundary grants nothing; each role's own policy names what it reaches
+  #checkov:skip=CKV_AWS_355:A boundary grants nothing; each role's own policy names what it reaches
   name        = "${var.name}-boundary"
   description = "Permissions boundary of ${var.name}'s roles"
 

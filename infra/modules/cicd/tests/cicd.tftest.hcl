@@ -64,12 +64,12 @@ run "trusts_one_repository_by_whole_subjects" {
       for purpose, role in aws_iam_role.this :
       purpose => tolist(flatten([jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]]))
       } == {
-      plan     = tolist(["repo:example/models:pull_request", "repo:example/models:ref:refs/heads/main"])
+      plan     = tolist(["repo:example/models:environment:prod-plan", "repo:example/models:pull_request", "repo:example/models:ref:refs/heads/main"])
       apply    = tolist(["repo:example/models:environment:prod"])
-      image    = tolist(["repo:example/models:ref:refs/heads/main"])
-      requests = tolist(["repo:example/models:ref:refs/heads/main"])
+      image    = tolist(["repo:example/models:environment:registry"])
+      requests = tolist(["repo:example/models:environment:requests"])
     }
-    error_message = "A pull request may plan and nothing else; applying takes the environment; the rest takes what was merged."
+    error_message = "A pull request may plan and nothing else; each of the others takes an environment of its own."
   }
   assert {
     condition     = alltrue(flatten([for role in aws_iam_role.this : [for value in flatten(values(jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals)) : !strcontains(value, "*") && !strcontains(value, "?")]]))
@@ -89,12 +89,30 @@ run "trusts_the_repository_and_not_whoever_takes_its_name" {
 
   assert {
     condition = output.subjects == {
-      plan     = ["repo:example@123456/models@456789:pull_request", "repo:example@123456/models@456789:ref:refs/heads/main"]
+      plan = [
+        "repo:example@123456/models@456789:environment:prod-plan", "repo:example@123456/models@456789:pull_request",
+        "repo:example@123456/models@456789:ref:refs/heads/main",
+      ]
       apply    = ["repo:example@123456/models@456789:environment:prod"]
       image    = ["repo:example@123456/models@456789:environment:images"]
-      requests = ["repo:example@123456/models@456789:ref:refs/heads/main"]
+      requests = ["repo:example@123456/models@456789:environment:requests"]
     }
     error_message = "With its ids, the subjects must be the ones that GitHub gives a repository with immutable subjects."
+  }
+}
+
+run "keeps_one_environments_plan_out_of_anothers_account" {
+  variables {
+    environment = "dev"
+  }
+
+  assert {
+    condition     = output.subjects.plan[0] == "repo:example/models:environment:dev-plan" && output.subjects.apply == ["repo:example/models:environment:dev"]
+    error_message = "A plan's environment may plan its own environment, and may not apply."
+  }
+  assert {
+    condition     = length(setintersection(output.subjects.plan, concat(output.subjects.apply, output.subjects.image, output.subjects.requests))) == 0
+    error_message = "Who may plan must not get more by the same token."
   }
 }
 
@@ -275,10 +293,10 @@ run "grants_no_more_than_named" {
     condition = alltrue(flatten([
       for policy in concat(values(aws_iam_policy.manage), values(aws_iam_policy.read), [aws_iam_role_policy.image, aws_iam_role_policy.requests], values(aws_iam_role_policy.state)) : [
         for statement in jsondecode(policy.policy).Statement : [
-          for action in flatten([statement.Action]) : startswith(action, "ec2:Describe") || contains([
-            "application-autoscaling:Describe*", "cloudtrail:DescribeTrails",
+          for action in flatten([statement.Action]) : startswith(action, "ec2:Describe") || startswith(action, "elasticloadbalancing:Describe") || contains([
+            "application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingPolicies", "cloudtrail:DescribeTrails",
             "ecr:GetAuthorizationToken", "ecr:GetRegistryScanningConfiguration", "ecr:PutRegistryScanningConfiguration",
-            "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "elasticloadbalancing:Describe*", "elasticloadbalancing:SetWebAcl",
+            "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "elasticloadbalancing:SetWebAcl",
             "guardduty:CreateDetector", "guardduty:CreatePublishingDestination", "guardduty:ListDetectors", "guardduty:ListPublishingDestinations", "kms:CreateKey", "kms:ListAliases", "logs:CreateLogDelivery", "logs:DeleteLogDelivery",
             "logs:DeleteQueryDefinition", "logs:DeleteResourcePolicy", "logs:DescribeLogGroups", "logs:DescribeQueryDefinitions",
             "logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutQueryDefinition",
@@ -293,10 +311,10 @@ run "grants_no_more_than_named" {
   assert {
     condition = alltrue(flatten([
       for policy in concat(values(aws_iam_policy.manage), values(aws_iam_policy.read)) : [
-        for statement in jsondecode(policy.policy).Statement : [for action in flatten([statement.Action]) : !endswith(action, ":*")]
+        for statement in jsondecode(policy.policy).Statement : [for action in flatten([statement.Action]) : !strcontains(action, "*")]
       ]
     ]))
-    error_message = "No service may be granted whole."
+    error_message = "Actions must be named one by one: a pattern grants what AWS adds next year as well."
   }
   assert {
     condition = alltrue(flatten([

@@ -389,7 +389,7 @@ run "records_what_passes_and_what_was_refused" {
       "logs:CreateLogStream arn:aws:logs:us-east-1:123456789012:log-group:/aws/vpc/lockstep-flow:*",
       "logs:DescribeLogStreams arn:aws:logs:us-east-1:123456789012:log-group:/aws/vpc/lockstep-flow:*",
       "logs:PutLogEvents arn:aws:logs:us-east-1:123456789012:log-group:/aws/vpc/lockstep-flow:*",
-      "logs:DescribeLogGroups arn:aws:logs:us-east-1:123456789012:log-group:*",
+      "logs:DescribeLogGroups *",
     ])
     error_message = "The role may write the one log group, and see that it is there."
   }

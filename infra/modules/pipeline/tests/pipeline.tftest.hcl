@@ -60,6 +60,7 @@ override_resource {
   values = { arn = "arn:aws:kms:us-east-1:123456789012:key/22222222-2222-4222-8222-222222222222" }
 }
 
+# As an environment on AWS sets it: the controls judge what these make.
 variables {
   zips_dir                = "./tests/zips"
   definition_path         = "../../../statemachine/pipeline.asl.json"
@@ -69,6 +70,9 @@ variables {
   evidence_retention_days = 30
   hub_token               = "hf_a_planted_canary"
   endpoint_names          = ["tiny-lm"]
+  function_network        = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-functions"] }
+  access_log_bucket       = "lockstep-access-logs-123456789012"
+  replication             = { bucket_arns = { evidence = "arn:aws:s3:::elsewhere" }, kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1" }
   schedules = {
     weekly = { expression = "rate(7 days)", request_uri = "s3://lockstep-intake-123456789012/requests/AIDA/weekly.json" }
   }
@@ -302,7 +306,7 @@ run "grants_no_more_than_named" {
             "states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess",
             "xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
           ], action)
-        ] if contains(flatten([statement.Resource]), "*")
+        ] if statement.Effect == "Allow" && contains(flatten([statement.Resource]), "*")
       ]
     ]))
     error_message = "A statement may reach every resource only for actions that know none."
@@ -555,6 +559,10 @@ run "loses_no_event_unseen" {
     error_message = "What wakes a function without waiting for it needs a place for what the function could not handle."
   }
   assert {
+    condition     = toset(values(aws_lambda_permission.events)[*].function_name) == toset([for verb, function in aws_lambda_function.this : function.function_name if length(function.dead_letter_config) == 1])
+    error_message = "Only Step Functions, which waits for the answer, may invoke a function without dead letters."
+  }
+  assert {
     condition     = alltrue([for target in concat(values(aws_cloudwatch_event_target.function), values(aws_cloudwatch_event_target.pipeline)) : length(target.dead_letter_config) == 1])
     error_message = "Every rule needs a place for what it could not deliver."
   }
@@ -566,10 +574,6 @@ run "loses_no_event_unseen" {
 
 run "stands_where_no_route_leads_out_but_for_what_speaks_to_the_hub" {
   command = plan
-
-  variables {
-    function_network = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-functions"] }
-  }
 
   assert {
     condition = alltrue([
@@ -586,12 +590,31 @@ run "stands_where_no_route_leads_out_but_for_what_speaks_to_the_hub" {
   }
 }
 
-run "copies_elsewhere_without_copying_deletions" {
+run "stands_without_a_network_or_a_second_account" {
   command = plan
 
   variables {
-    replication = { bucket_arns = { evidence = "arn:aws:s3:::elsewhere" }, kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1" }
+    function_network  = null
+    access_log_bucket = null
+    replication       = null
   }
+
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.this : length(function.vpc_config) == 0]) && length(aws_s3_bucket_logging.this) == 0 && length(aws_iam_role.replication) == 0
+    error_message = "Without a network, a place for logs and one for copies, there must be none."
+  }
+  assert {
+    condition = !anytrue(flatten([
+      for policy in values(aws_iam_role_policy.function) : [
+        for statement in jsondecode(policy.policy).Statement : [for action in flatten([statement.Action]) : startswith(action, "ec2:")]
+      ]
+    ]))
+    error_message = "A function outside a VPC has nothing to do in one."
+  }
+}
+
+run "copies_elsewhere_without_copying_deletions" {
+  command = plan
 
   assert {
     condition     = one(one(aws_s3_bucket_replication_configuration.this["evidence"].rule).delete_marker_replication).status == "Disabled"
