@@ -181,7 +181,7 @@ locals {
         Resource  = "${local.bucket_arns["access-logs"]}/${local.access_log_prefix}*"
         Condition = {
           StringEquals = { "aws:SourceAccount" = local.account_id }
-          ArnLike      = { "aws:SourceArn" = concat(values(local.audited_buckets), [for purpose in sort(local.buckets) : local.bucket_arns[purpose] if purpose != "access-logs"]) }
+          ArnLike      = { "aws:SourceArn" = concat(values(local.audited_buckets), var.logged_bucket_arns, [for purpose in sort(local.buckets) : local.bucket_arns[purpose] if purpose != "access-logs"]) }
         }
       },
       {

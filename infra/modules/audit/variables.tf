@@ -105,6 +105,17 @@ variable "access_log_days" {
   }
 }
 
+variable "logged_bucket_arns" {
+  description = "ARNs of further buckets whose access logs go to the same bucket: that of Terraform's state."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.logged_bucket_arns : can(regex("^arn:[^:]+:s3:::[^/*]+$", arn))])
+    error_message = "Each of `logged_bucket_arns` must be a bucket's ARN, without path or wildcard: whoever is named may have logs delivered."
+  }
+}
+
 variable "access_log_statements" {
   description = "Statements that others need who log to the bucket of access logs: `tracking`'s output of that name."
   type        = any

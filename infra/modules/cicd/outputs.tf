@@ -62,3 +62,8 @@ output "backend_hcl" {
   # No state before its walls stand.
   depends_on = [aws_s3_bucket_policy.state, aws_s3_bucket_versioning.state, aws_s3_bucket_server_side_encryption_configuration.state]
 }
+
+output "state_bucket_arn" {
+  description = "The state bucket's ARN, written out: for whoever must admit its access logs before it exists."
+  value       = "arn:${local.partition}:s3:::${local.state_bucket}"
+}

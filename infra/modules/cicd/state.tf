@@ -92,7 +92,14 @@ resource "aws_s3_bucket_logging" "state" {
 
   bucket        = aws_s3_bucket.state.id
   target_bucket = var.access_log_bucket
-  target_prefix = "${local.state_bucket}/"
+  target_prefix = "s3/"
+
+  # As `audit`'s table of access logs looks for them.
+  target_object_key_format {
+    partitioned_prefix {
+      partition_date_source = "EventTime"
+    }
+  }
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "state" {

@@ -24,7 +24,7 @@ locals {
   }
 
   # What Lambda does for a function in a VPC.
-  attaching = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"]
+  attaching = ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:UnassignPrivateIpAddresses"]
 
   # Statements that several roles share.
   encrypt_volumes = {

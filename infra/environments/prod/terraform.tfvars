@@ -1,0 +1,1 @@
+# The defaults of variables.tf are meant for it.

@@ -1,0 +1,2 @@
+# As prod, but that keys may go sooner.
+key_deletion_days = 7
