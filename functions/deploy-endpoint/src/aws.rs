@@ -35,6 +35,10 @@ pub async fn describe(sagemaker: &Client, endpoint: &str) -> Result<Option<Endpo
     Ok(Some(EndpointState {
         status: described.endpoint_status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
         config: described.endpoint_config_name().unwrap_or_default().to_owned(),
+        pending: described
+            .pending_deployment_summary()
+            .and_then(|pending| pending.endpoint_config_name())
+            .map(str::to_owned),
         reason: described.failure_reason().map(str::to_owned),
         images,
     }))

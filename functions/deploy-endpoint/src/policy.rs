@@ -9,6 +9,8 @@ pub struct EndpointState {
     pub status: String,
     /// The configuration that serves.
     pub config: String,
+    /// The configuration that it is being created or updated with, while it is.
+    pub pending: Option<String>,
     /// Why it failed or rolled back.
     pub reason: Option<String>,
     /// `ResolvedImage` of every variant.
@@ -38,7 +40,9 @@ pub fn decide(
 ) -> Result<Action, DeployError> {
     let superseded = |reason: String| Err(DeployError::Superseded { endpoint: endpoint.to_owned(), reason });
     match (now, seen_by_approver) {
-        (Some(state), _) if state.config == ours => Ok(Action::Nothing),
+        (Some(state), _) if state.config == ours || state.pending.as_deref() == Some(ours) => {
+            Ok(Action::Nothing)
+        }
         (None, None) => Ok(Action::Create),
         (None, Some(seen)) => {
             superseded(format!("`{seen}` served when approval was asked for, and nothing does now"))
@@ -106,6 +110,7 @@ mod tests {
         EndpointState {
             status: status.into(),
             config: config.into(),
+            pending: None,
             reason: None,
             images: vec!["r/i@sha256:a".into()],
         }
@@ -127,6 +132,15 @@ mod tests {
         }
         let updating = state("Updating", "old");
         assert!(matches!(decided(Some(&updating), Some("old")), Err(DeployError::Failed { .. })));
+    }
+
+    #[test]
+    fn invariant_06_a_second_delivery_finds_its_own_update_under_way() {
+        let mut updating = state("Updating", "old");
+        updating.pending = Some("ours".into());
+        assert_eq!(decide("e", Some(&updating), Some("old"), "ours").unwrap(), Action::Nothing);
+        updating.pending = Some("theirs".into());
+        assert!(decide("e", Some(&updating), Some("old"), "ours").is_err());
     }
 
     #[test]
