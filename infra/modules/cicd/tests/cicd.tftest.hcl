@@ -503,7 +503,7 @@ run "logs_access_to_the_state_if_told_where" {
   }
 
   assert {
-    condition     = aws_s3_bucket_logging.state[0].target_bucket == "lockstep-access-logs-123456789012" && aws_s3_bucket_logging.state[0].target_prefix == "lockstep-state-123456789012/"
+    condition     = aws_s3_bucket_logging.state[0].target_bucket == "lockstep-access-logs-123456789012" && aws_s3_bucket_logging.state[0].target_prefix == "s3/"
     error_message = "The access log must go where it is asked for."
   }
 }
