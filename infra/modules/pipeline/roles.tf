@@ -628,8 +628,8 @@ resource "aws_iam_role" "function" {
 resource "aws_iam_role_policy" "function" {
   for_each = local.functions
 
-  #parliament:skip=RESOURCE_MISMATCH(ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface):Every id of the account, as Lambda demands, holds interfaces and subnets too
-  #parliament:skip=UNKNOWN_CONDITION_FOR_ACTION(ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface):A call by a function's code has lambda:SourceFunctionArn, whatever the service
+  #parliament:skip=RESOURCE_MISMATCH(ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:UnassignPrivateIpAddresses):Every id of the account, as Lambda demands, holds interfaces and subnets too
+  #parliament:skip=UNKNOWN_CONDITION_FOR_ACTION(ec2:AssignPrivateIpAddresses, ec2:CreateNetworkInterface, ec2:DeleteNetworkInterface, ec2:UnassignPrivateIpAddresses):A call by a function's code has lambda:SourceFunctionArn, whatever the service
   #parliament:skip=UNKNOWN_CONDITION_FOR_ACTION(ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets):A call by a function's code has lambda:SourceFunctionArn, whatever the service
   #parliament:skip=RESOURCE_MISMATCH(sagemaker:AddAssociation):An association has two ends, here an action and artifacts; it asks for every kind that an end can be
   #parliament:skip=RESOURCE_MISMATCH(states:DescribeExecution):The pipeline is a standard state machine; express executions are another kind, which it has none of
