@@ -10,7 +10,7 @@ use crate::demo::Ended;
 use crate::error::Error;
 use crate::repository;
 use crate::screen::{self, Screen};
-use crate::staging::{Draft, StagingError};
+use crate::staging::Draft;
 
 /// The policy that is judged by where none is named.
 const POLICY: &str = "infra/environments/dev/policy.json";
@@ -77,7 +77,7 @@ fn judged(file: &Path, policy: &Policy, work_bucket: Option<&str>) -> Result<f64
     // Data beside the request goes where policy wants it; a request that pins its own says which bucket it means.
     let pinned = draft.pinned_bucket();
     let work_bucket = work_bucket.or(pinned.as_deref()).unwrap_or("work");
-    let request = draft.as_staged(work_bucket).map_err(|problem: StagingError| problem.to_string())?;
+    let request = draft.as_staged(work_bucket).map_err(|problem| problem.to_string())?;
     judge(&request, policy, work_bucket).map_err(|refusal| format!("{}: {refusal}", file.display()))
 }
 
