@@ -162,7 +162,9 @@ def policies(module, plan):
     with tempfile.TemporaryDirectory() as folder:
         if plan is None:
             plan = pathlib.Path(folder) / "plan.json"
-            subprocess.run([sys.executable, str(HERE / "render"), str(module), str(plan)], check=True)
+            rendered = subprocess.run([sys.executable, str(HERE / "render"), str(module), str(plan)])
+            if rendered.returncode != 0:
+                sys.exit(rendered.returncode)  # It has said why; 3 is a provider that cannot be had.
         document = json.loads(plan.read_text())
     for resource in document["resource_changes"]:
         attribute, kind = POLICIES.get(resource["type"], (None, None))
