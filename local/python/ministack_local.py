@@ -17,15 +17,17 @@ Step Functions
     stopped aborted.
 Lambda
 10. A function's credentials are those of its role, whether or not AUTH enforces policies.
+11. Writing its log makes no log group: on AWS that takes logs:CreateLogGroup, which no function's role here has. A group
+    that `terraform destroy` deleted under a running function stays deleted.
 IAM
-11. No signature is looked at, so that services beside this one can call it by naming a key. With AUTH=true what the
+12. No signature is looked at, so that services beside this one can call it by naming a key. With AUTH=true what the
     key's owner may do is enforced all the same.
-12. Policies see `s3:if-none-match` and `s3:ObjectCreationOperation`, and their variables (`${aws:userid}`) are replaced
+13. Policies see `s3:if-none-match` and `s3:ObjectCreationOperation`, and their variables (`${aws:userid}`) are replaced
     in Resource and NotResource. DescribeRepositories is about the repositories that it names.
-13. `LockstepAuthorize`, which AWS does not have, answers whether a key's owner may do something: services beside this one
+14. `LockstepAuthorize`, which AWS does not have, answers whether a key's owner may do something: services beside this one
     ask it, so that one evaluator judges every call.
 EC2
-14. Security-group rules keep their prefix lists; a subnet is behind its VPC's default ACL from the start, an ACL is found
+15. Security-group rules keep their prefix lists; a subnet is behind its VPC's default ACL from the start, an ACL is found
     by its subnet, and entries keep their ports.
 
 Environment: GATEWAY_PORT, BIND_HOST=127.0.0.1, IOT_MTLS_ENABLED=0, SFTP_ENABLED=0, AWS_ENDPOINT_URL (what Lambdas
@@ -49,6 +51,7 @@ import urllib.request
 import ministack.core.iam_actions as iam_actions
 import ministack.core.iam_evaluator as iam_evaluator
 import ministack.core.lambda_runtime as lambda_runtime
+import ministack.services.cloudwatch_logs as cloudwatch_logs
 import ministack.services.ec2 as ec2
 import ministack.services.eventbridge as eventbridge
 import ministack.services.iam as iam
@@ -417,6 +420,18 @@ def role_credentials(config):
 
 lambda_runtime.execution_credentials = role_credentials
 lambda_service.execution_credentials = role_credentials
+
+_emit_lambda_logs = lambda_service._emit_lambda_logs
+
+
+def emit_logs_to_existing_group(func, request_id, log_text, error, duration_ms, *, log_source=None):
+    config = func.get("config") or func
+    group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config.get('FunctionName', 'unknown')}"
+    if group in cloudwatch_logs._log_groups:
+        _emit_lambda_logs(func, request_id, log_text, error, duration_ms, log_source=log_source)
+
+
+lambda_service._emit_lambda_logs = emit_logs_to_existing_group
 
 _DECISIONS = os.environ.get("LOCKSTEP_DECISIONS")
 _REHEARSAL_URL = os.environ.get("LOCKSTEP_REHEARSAL_URL")

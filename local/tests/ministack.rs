@@ -1,9 +1,11 @@
 //! MiniStack as it is started here: what it corrects, and that nothing of it stays.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use local::ministack::{MiniStack, Settings};
 use local::python::{Environment, MINISTACK};
 use local::wire::Wire;
@@ -61,6 +63,31 @@ async fn ended(wire: &Wire, execution: &str) -> Value {
         assert!(Instant::now() < deadline, "{execution} still runs");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A function that writes a line to its log.
+async fn function(ministack: &MiniStack, name: &str) {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("speaks.py", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(b"def handler(event, context):\n    print('a line of the log')\n    return 'said'\n").unwrap();
+    let code = base64::engine::general_purpose::STANDARD.encode(zip.finish().unwrap().into_inner());
+    let made = reqwest::Client::new()
+        .post(format!("{}/2015-03-31/functions", ministack.url()))
+        .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request")
+        .body(
+            json!({
+                "FunctionName": name,
+                "Runtime": "python3.11",
+                "Handler": "speaks.handler",
+                "Role": "arn:aws:iam::000000000000:role/r",
+                "Code": { "ZipFile": code },
+            })
+            .to_string(),
+        )
+        .send()
+        .await
+        .unwrap();
+    assert!(made.status().is_success(), "{}", made.text().await.unwrap());
 }
 
 /// A wait for a task token that nobody will answer.
@@ -249,4 +276,21 @@ async fn a_token_is_answered_once() {
     let unknown = json!({ "taskToken": "nobody's", "output": "{}" });
     let third = wire.json("states", "AWSStepFunctions.SendTaskSuccess", &unknown).await.map_err(refused);
     assert!(third.is_err_and(|text| text.contains("InvalidToken")));
+}
+
+/// A function may end after its log group is gone, and must not bring it back.
+#[tokio::test]
+async fn a_functions_log_goes_to_a_group_that_exists_and_makes_none() {
+    let (ministack, wire, _state) = start().await;
+    let groups = async || {
+        wire.json("logs", "Logs_20140328.DescribeLogGroups", &json!({})).await.unwrap()["logGroups"].clone()
+    };
+    function(&ministack, "speaks").await;
+    assert_eq!(wire.invoke_function("speaks", &json!({})).await.unwrap(), "\"said\"");
+    assert_eq!(groups().await, json!([]));
+    let group = json!({ "logGroupName": "/aws/lambda/speaks" });
+    wire.json("logs", "Logs_20140328.CreateLogGroup", &group).await.unwrap();
+    assert_eq!(wire.invoke_function("speaks", &json!({})).await.unwrap(), "\"said\"");
+    let events = wire.json("logs", "Logs_20140328.FilterLogEvents", &group).await.unwrap();
+    assert!(events.to_string().contains("a line of the log"), "{events}");
 }
