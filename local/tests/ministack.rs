@@ -69,7 +69,8 @@ async fn ended(wire: &Wire, execution: &str) -> Value {
 async fn function(ministack: &MiniStack, name: &str) {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     zip.start_file("speaks.py", zip::write::SimpleFileOptions::default()).unwrap();
-    zip.write_all(b"def handler(event, context):\n    print('a line of the log')\n    return 'said'\n").unwrap();
+    zip.write_all(b"def handler(event, context):\n    print('a line of the log')\n    return 'said'\n")
+        .unwrap();
     let code = base64::engine::general_purpose::STANDARD.encode(zip.finish().unwrap().into_inner());
     let made = reqwest::Client::new()
         .post(format!("{}/2015-03-31/functions", ministack.url()))
