@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use contract::{RunId, Sha256Digest};
+use contract::{RunId, S3Uri, Sha256Digest};
 
 use crate::sabotage::Break;
 
@@ -98,6 +98,20 @@ Examples:
   AWS_PROFILE=ml lockstep rerun 0123456789abcdef0123456789abcdef --aws"
     )]
     Rerun(RerunArgs),
+
+    /// Carry a deployed run's model and evidence to the next account, and start the run that verifies them there.
+    #[command(
+        after_help = "Nothing is trained. The receiving account verifies the run's evidence by the trust roots that it promotes from
+(variable promotes_from), downloads the base model and scans the image itself, grades the model on its own data, and asks for
+approval. The image must be in its registry, by the same digest. Ends as the run there ends.
+
+Examples:
+  AWS_PROFILE=dev lockstep promote 0123456789abcdef0123456789abcdef --aws --to-profile staging
+  AWS_PROFILE=dev lockstep promote 0123456789abcdef0123456789abcdef --aws --to-profile prod --write request.json
+  lockstep promote 0123456789abcdef0123456789abcdef --endpoint tiny-lm-next
+  lockstep promote 0123456789abcdef0123456789abcdef --endpoint-url http://127.0.0.1:4566 --to-endpoint-url http://127.0.0.1:4567"
+    )]
+    Promote(PromoteArgs),
 
     /// Reject the model package of a run that waits.
     #[command(after_help = "Examples:
@@ -273,6 +287,61 @@ pub(crate) struct RerunArgs {
     pub account: AccountArgs,
 }
 
+/// `lockstep promote`
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArgs {
+    /// The 32 hex digits of a deployed run.
+    #[arg(value_name = "RUN_ID", value_parser = run_id)]
+    pub run: RunId,
+
+    /// The endpoint there; without it, one of the same name.
+    #[arg(long, value_name = "NAME")]
+    pub endpoint: Option<String>,
+
+    /// The model package group there; without it, one of the same name.
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+
+    /// The rows to grade on there; without it, the object at the same key of the receiving account's work bucket.
+    #[arg(long, value_name = "S3_URI", value_parser = s3_uri)]
+    pub evaluation_data: Option<S3Uri>,
+
+    /// Write the request to a file instead of starting the run, for a review.
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+
+    /// The bucket that holds the run's evidence; without it, the account's only one named `*-evidence-*`.
+    #[arg(long, value_name = "BUCKET")]
+    pub evidence_bucket: Option<String>,
+
+    /// Which account the run is in.
+    #[command(flatten)]
+    pub account: AccountArgs,
+
+    /// Which account it is carried to.
+    #[command(flatten)]
+    pub to: ToArgs,
+}
+
+/// Which account something is carried to; without any, the one that it is in.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ToArgs {
+    /// The receiving account, as a profile of AWS's configuration.
+    #[arg(long, value_name = "PROFILE", conflicts_with = "to_endpoint_url")]
+    pub to_profile: Option<String>,
+
+    /// The receiving account, as an endpoint that speaks AWS.
+    #[arg(long, value_name = "URL")]
+    pub to_endpoint_url: Option<String>,
+}
+
+impl ToArgs {
+    /// The same as of a command that talks to this account alone.
+    pub(crate) fn account(&self) -> AccountArgs {
+        AccountArgs { endpoint_url: self.to_endpoint_url.clone(), aws: self.to_profile.is_some() }
+    }
+}
+
 /// Which account a command talks to.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct AccountArgs {
@@ -332,6 +401,10 @@ fn digest(text: &str) -> Result<Sha256Digest, String> {
 
 fn run_id(text: &str) -> Result<RunId, String> {
     RunId::try_from(text.to_owned()).map_err(|_| "give the 32 hex digits of a run".to_owned())
+}
+
+fn s3_uri(text: &str) -> Result<S3Uri, String> {
+    S3Uri::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn watched(text: &str) -> Result<Watched, String> {

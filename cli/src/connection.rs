@@ -5,7 +5,7 @@ use std::path::Path;
 use aws_config::{BehaviorVersion, SdkConfig};
 use local::Identity;
 
-use crate::args::AccountArgs;
+use crate::args::{AccountArgs, ToArgs};
 use crate::error::Error;
 
 /// An account, and how to reach it as somebody.
@@ -58,7 +58,26 @@ pub(crate) async fn connect(
         let user_id = Some(live.keys(who).user_id.clone());
         return Ok(Target { config: live.sdk_config(who).await, shown, local: true, user_id });
     }
+    on_aws(args, None).await
+}
+
+/// The account that something is carried to; `None` where it is the one that it is in.
+///
+/// # Errors
+/// [`Error::NoRegion`].
+pub(crate) async fn destination(args: &ToArgs, repository: Option<&Path>) -> Result<Option<Target>, Error> {
+    match args {
+        ToArgs { to_profile: None, to_endpoint_url: None } => Ok(None),
+        ToArgs { to_profile: Some(profile), .. } => on_aws(&args.account(), Some(profile)).await.map(Some),
+        _ => connect(&args.account(), repository, Identity::Submitter).await.map(Some),
+    }
+}
+
+async fn on_aws(args: &AccountArgs, profile: Option<&str>) -> Result<Target, Error> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
     if let Some(url) = &args.endpoint_url {
         loader = loader.endpoint_url(url);
     }
@@ -67,10 +86,12 @@ pub(crate) async fn connect(
     let shown = match (&args.endpoint_url, config.endpoint_url(), region) {
         (Some(url), _, Some(region)) => format!("{url}, region {region}"),
         (None, Some(url), Some(region)) => format!("{url} (from AWS's configuration), region {region}"),
-        (None, None, Some(region)) => match std::env::var("AWS_PROFILE") {
-            Ok(profile) => format!("AWS, profile {profile}, region {region}"),
-            Err(_) => format!("AWS, region {region}"),
-        },
+        (None, None, Some(region)) => {
+            match profile.map(str::to_owned).or(std::env::var("AWS_PROFILE").ok()) {
+                Some(profile) => format!("AWS, profile {profile}, region {region}"),
+                None => format!("AWS, region {region}"),
+            }
+        }
         (_, _, None) => return Err(Error::NoRegion),
     };
     Ok(Target { config, shown, local: false, user_id: None })

@@ -157,6 +157,26 @@ pub(crate) enum Error {
         /// Why.
         reason: String,
     },
+    /// A run cannot be promoted.
+    #[error("run {run_id} cannot be promoted: {reason}")]
+    NotPromotable {
+        /// The run.
+        run_id: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// An object is not what the run's evidence says.
+    #[error(
+        "{place} has the digest {found}, and the run's evidence states {expected}: it was changed after it was sealed"
+    )]
+    Carried {
+        /// Where it lies.
+        place: String,
+        /// Of its bytes.
+        found: contract::Sha256Digest,
+        /// In the evidence.
+        expected: contract::Sha256Digest,
+    },
     /// A run has no evidence.
     #[error("run {run_id} has no evidence in s3://{bucket}: check the run's id, region and account")]
     NoEvidence {
@@ -206,11 +226,12 @@ impl Error {
             | Error::TrustFile { .. }
             | Error::NoBucket { .. }
             | Error::NotRepeatable { .. }
+            | Error::NotPromotable { .. }
             | Error::NoEvidence { .. }
             | Error::Occupied(_)
             | Error::OtherDigest { .. }
             | Error::NotPending { .. } => 2,
-            Error::Broken { .. } => 4,
+            Error::Broken { .. } | Error::Carried { .. } => 4,
             Error::Account(_)
             | Error::File { .. }
             | Error::Aws { .. }

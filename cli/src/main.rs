@@ -2,6 +2,7 @@
 
 mod approve;
 mod args;
+mod carry;
 mod check;
 mod connection;
 mod demo;
@@ -12,6 +13,7 @@ mod follow;
 mod history;
 mod local_account;
 mod prerequisites;
+mod promote;
 mod proof;
 mod repository;
 mod rerun;
@@ -81,6 +83,12 @@ async fn run(command: Command, screen: &Screen) -> Result<u8, Error> {
             let root = repository::find().ok();
             let account = connection::connect(&args.account, root.as_deref(), Identity::Submitter).await?;
             Outcome::Finished(rerun::run(&args, &account, screen).await?)
+        }
+        Command::Promote(args) => {
+            let root = repository::find().ok();
+            let from = connection::connect(&args.account, root.as_deref(), Identity::Submitter).await?;
+            let to = connection::destination(&args.to, root.as_deref()).await?;
+            Outcome::Finished(promote::run(&args, &from, to.as_ref().unwrap_or(&from), screen).await?)
         }
         Command::Reject(args) => decide(&args, Decision::Reject, screen).await?,
     };

@@ -31,13 +31,19 @@ pub(crate) fn of(gate: Gate, link: &Link) -> String {
             fact("scanned_at"),
             fact("findings")
         ),
-        Gate::Train => format!(
-            "{}: model {} on data {} in image {}",
-            fact("training_job"),
-            digest("model"),
-            digest("training_data"),
-            digest("image")
-        ),
+        Gate::Train => {
+            let job = format!(
+                "{}: model {} on data {} in image {}",
+                fact("training_job"),
+                digest("model"),
+                digest("training_data"),
+                digest("image")
+            );
+            match link.facts.get("promoted_run") {
+                Some(run) => format!("{job}, taken over from run {run}, whose evidence holds"),
+                None => job,
+            }
+        }
         Gate::SealArtifact => {
             format!("artefact {}: {} files that the job wrote", digest("artifact"), fact("files"))
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::{Gate, ModelMetrics, Request, RunId, RunPlan, Score, Sha256Digest};
+use contract::{Gate, ModelMetrics, Request, RunId, RunPlan, Score};
 use evidence::{Files, TrustRoot};
 use serde_json::Value;
 
@@ -32,24 +32,14 @@ pub(crate) async fn run(args: &RerunArgs, account: &Target, screen: &Screen) -> 
     // What is repeated must be what was run.
     let verified = verify::check(args.run.as_str(), &files, &trust)?;
     let commit = verified.chain.fact(Gate::SealModel, "commit").ok().map(str::to_owned);
-    let request = again(&args.run, &files, commit, &now())?;
-    let bytes = trigger::pretty(&request);
-
-    let intake = run_files::bucket_of(&s3, "intake").await?;
-    let user = account.user_id().await?;
-    let key = format!("requests/{user}/rerun-{}.json", &Sha256Digest::of(&bytes).as_str()[..16]);
-    trigger::upload(&s3, &intake, &key, &request).await?;
-    screen.aside(&format!("  uploaded s3://{intake}/{key}"));
-    screen.doing("waiting for the execution that the upload starts");
-    let sfn = aws_sdk_sfn::Client::new(&account.config);
-    let state_machine = watch::find_state_machine(&sfn).await?;
-    let execution = trigger::execution(&sfn, &state_machine, &intake, &key).await?;
-    let repeated = RunId::of(&["upload", &key, Sha256Digest::of(&bytes).as_str()]);
+    let request = again(&args.run, &files, commit, &trigger::nonce("rerun"))?;
+    let started = trigger::start(account, "rerun", &request, screen).await?;
+    let repeated = started.run_id;
     screen.say(&format!(
         "  run {repeated} repeats {}; if it waits for approval: lockstep approve {repeated} --reason \"...\"",
         args.run
     ));
-    let target = Watched::Execution(execution);
+    let target = Watched::Execution(started.execution);
     let watched = WatchArgs { target, state_machine: None, account: args.account.clone() };
     let has_succeeded = watch::watch(&watched, account, screen).await?;
 
@@ -74,12 +64,6 @@ fn again(run: &RunId, files: &Files, commit: Option<String>, nonce: &str) -> Res
     serde_json::to_value(&request).map_err(|error| not_repeatable(error.to_string()))
 }
 
-/// Another nonce makes another run of the same request.
-fn now() -> String {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!("rerun-{}", since.as_millis())
-}
-
 /// The candidate's metrics; none of a run that was refused before they were judged.
 fn score(files: &Files) -> Score {
     let metrics = files.get(METRICS).and_then(|bytes| serde_json::from_slice::<ModelMetrics>(bytes).ok());
@@ -94,6 +78,8 @@ fn compared(then: &Score, now: &Score) -> BTreeMap<String, (Option<f64>, Option<
 
 #[cfg(test)]
 mod tests {
+    use contract::Sha256Digest;
+
     use super::*;
 
     #[test]

@@ -3,12 +3,55 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::primitives::ByteStream;
+use contract::{RunId, Sha256Digest};
 use serde_json::Value;
 
+use crate::connection::Target;
 use crate::error::Error;
+use crate::run_files;
+use crate::screen::Screen;
+use crate::watch;
 
 /// How long an upload may take to become an execution: S3, EventBridge and Step Functions are in between.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A run that an upload started.
+pub(crate) struct Started {
+    /// Its execution.
+    pub execution: String,
+    /// The run.
+    pub run_id: RunId,
+}
+
+/// Another nonce makes another run of the same request.
+pub(crate) fn nonce(what_for: &str) -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{what_for}-{}", since.as_millis())
+}
+
+/// Uploads a request as `<what for>-<digest>.json` in one's own place, and waits for the execution that it starts.
+///
+/// # Errors
+/// [`Error::NotStarted`], [`Error::Aws`].
+pub(crate) async fn start(
+    account: &Target,
+    what_for: &str,
+    request: &Value,
+    screen: &Screen,
+) -> Result<Started, Error> {
+    let s3 = account.s3();
+    let intake = run_files::bucket_of(&s3, "intake").await?;
+    let sha256 = Sha256Digest::of(pretty(request));
+    let key = format!("requests/{}/{what_for}-{}.json", account.user_id().await?, &sha256.as_str()[..16]);
+    upload(&s3, &intake, &key, request).await?;
+    screen.aside(&format!("  uploaded s3://{intake}/{key}"));
+    screen.doing("waiting for the execution that the upload starts");
+    let sfn = aws_sdk_sfn::Client::new(&account.config);
+    let state_machine = watch::find_state_machine(&sfn).await?;
+    let execution = self::execution(&sfn, &state_machine, &intake, &key).await?;
+    let run_id = RunId::of(&["upload", &key, sha256.as_str()]);
+    Ok(Started { execution, run_id })
+}
 
 /// Uploads a request.
 ///

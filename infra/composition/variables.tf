@@ -87,6 +87,12 @@ variable "signing_keys_not_before" {
   default     = "2026-01-01T00:00:00Z"
 }
 
+variable "promotes_from" {
+  description = "Trust roots of the accounts whose runs may be promoted into this one, each as that account's output `trust_root` has it. This account's own runs always may."
+  type        = any
+  default     = []
+}
+
 variable "replaced_signing_keys" {
   description = "Signing keys that were replaced, as they stood in the trust root, with `not_after`. What they signed until then still verifies."
   type = list(object({

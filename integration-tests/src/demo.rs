@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -30,6 +30,16 @@ fn program() -> &'static Path {
         let test = std::env::current_exe().unwrap_or_default();
         test.ancestors().nth(2).map(|debug| debug.join("lockstep")).unwrap_or_default()
     })
+}
+
+/// Runs the program to its end.
+pub fn lockstep(arguments: &[&str]) -> Output {
+    Command::new(program()).args(arguments).current_dir(root()).output().expect("the program starts")
+}
+
+/// What a program printed, on either stream.
+pub fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
 }
 
 /// One account at a time: two at once would share two cores, and the newest account's announcement.
@@ -171,10 +181,58 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // A failed test leaves nothing running either: the program takes its account down with it.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-            let _ = self.child.wait();
+        end(&mut self.child);
+    }
+}
+
+/// A failed test leaves nothing running either: the program takes its account down with it.
+fn end(child: &mut Child) {
+    if matches!(child.try_wait(), Ok(None)) {
+        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        let _ = child.wait();
+    }
+}
+
+/// `lockstep local`: an account in which nothing has run yet, beside one that was kept.
+pub struct LocalAccount {
+    child: Child,
+    _folder: TempDir,
+    /// How to reach it.
+    pub connection: Connection,
+}
+
+impl LocalAccount {
+    /// Starts one with these variables, and the demo's data staged, and returns once it can be used.
+    pub fn beside(_kept: &Kept, variables: &Value) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, output) = (folder.path().join("v.tfvars.json"), folder.path().join("output"));
+        std::fs::write(&file, variables.to_string()).expect("the variables are written");
+        let log = File::create(&output).expect("a log file");
+        let mut child = Command::new(program())
+            .args(["local", "--request", "examples/requests/tiny-lm.json", "--var-file"])
+            .arg(&file)
+            .current_dir(root())
+            .stdin(Stdio::null())
+            .stderr(log.try_clone().expect("a second handle"))
+            .stdout(log)
+            .spawn()
+            .expect("the program starts");
+        loop {
+            let said = std::fs::read_to_string(&output).unwrap_or_default();
+            if said.contains("Ctrl-C stops it") {
+                let connection = connection_of(child.id()).expect("the account announces itself");
+                return Self { child, _folder: folder, connection };
+            }
+            if let Some(status) = child.try_wait().expect("the program can be asked") {
+                panic!("it ended with {status} in place of staying:\n{said}");
+            }
+            thread::sleep(Duration::from_millis(200));
         }
+    }
+}
+
+impl Drop for LocalAccount {
+    fn drop(&mut self) {
+        end(&mut self.child);
     }
 }

@@ -1,7 +1,9 @@
 //! What the integration tests share: the shipped program, run as a user runs it.
 
 mod demo;
+mod promotion;
 mod records;
 
-pub use demo::{Demo, Finished, Kept, root};
+pub use demo::{Demo, Finished, Kept, LocalAccount, lockstep, root, said};
+pub use promotion::promote;
 pub use records::Evidence;

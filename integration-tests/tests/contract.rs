@@ -62,7 +62,7 @@ fn sample(key: &str) -> Value {
     let link = json!({"key": "k", "sha256": sha});
     let object = json!({"bucket": "b", "key": "k", "sha256": sha});
     let run = json!({"run_id": "0".repeat(32), "execution_arn": "e", "plan": object, "policy_sha256": sha,
-        "endpoint": "e", "link": link, "limits": {"scan_seconds": 1, "training_seconds": 1, "evaluation_seconds": 1,
+        "endpoint": "e", "promoted": false, "link": link, "limits": {"scan_seconds": 1, "training_seconds": 1, "evaluation_seconds": 1,
         "approval_seconds": 1, "deployment_seconds": 1, "heartbeat_seconds": 1}});
     match key {
         "execution_arn" | "task_token" => json!("t"),
@@ -74,7 +74,8 @@ fn sample(key: &str) -> Value {
             "model": {"prefix": "p", "commit": "c", "manifest": object, "content_sha256": sha, "link": link},
             "image": {"digest": "d", "findings": 0, "link": link}}),
         "training" => {
-            json!({"job_name": "j", "job_arn": "a", "model_location": "l", "model_sha256": sha, "output_prefix": "o", "billable_seconds": 1, "link": link})
+            json!({"job_name": "j", "job_arn": "a", "model_location": "l", "model_sha256": sha, "output_bucket": "b",
+                "output_prefix": "o", "billable_seconds": 1, "link": link})
         }
         "artifact" => json!({"prefix": "p", "manifest": object, "content_sha256": sha, "link": link}),
         "evaluation" => json!({"before": {}, "after": {}, "metrics": object, "link": link}),

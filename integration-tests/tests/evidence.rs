@@ -12,22 +12,12 @@ use aws_sdk_sagemaker::types::{Direction, TrialComponentParameterValue};
 use aws_sdk_sfn::types::ExecutionStatus;
 use contract::{Gate, RunId};
 use evidence::{Files, TrustRoot, link_path, verify_run};
-use integration_tests::{Demo, Evidence, root};
+use integration_tests::{Demo, Evidence, lockstep, root, said};
 use local::{
     Connection, Identity, Silent,
     python::{Environment, MODEL_SIGNING},
 };
 use serde_json::{Value, json};
-
-fn lockstep(arguments: &[&str]) -> Output {
-    let program = std::env::current_exe().expect("a path");
-    let program = program.ancestors().nth(2).expect("the target folder").join("lockstep");
-    Command::new(program).args(arguments).current_dir(root()).output().expect("the program starts")
-}
-
-fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
-}
 
 fn read(directory: &Path) -> Files {
     let mut files = Files::new();

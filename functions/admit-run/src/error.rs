@@ -41,6 +41,14 @@ pub enum AdmitError {
         /// What is wrong and what to do.
         remedy: String,
     },
+    /// What was carried over of a run to promote is not there, or is something else.
+    #[error("`promotion.evidence` is `{value}`: {remedy}")]
+    Promotion {
+        /// Where it should lie.
+        value: String,
+        /// What is wrong and what to do.
+        remedy: String,
+    },
     /// The request asks for more than policy allows, or could cost too much.
     #[error(transparent)]
     Inadmissible(#[from] Inadmissible),
@@ -70,6 +78,7 @@ impl Refusal for AdmitError {
             | Self::RequestMissing(_)
             | Self::Image { .. }
             | Self::Data { .. } => ErrorName::RequestInvalid,
+            Self::Promotion { .. } => ErrorName::PromotionRefused,
             Self::Inadmissible(Inadmissible::Policy(_)) => ErrorName::PolicyViolation,
             Self::Inadmissible(Inadmissible::Cost { .. }) => ErrorName::CostCapExceeded,
             Self::Runtime(error) => error.name(),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
 use contract::{
-    Admission, AdmitInput, Circumstances, Gate, ImageName, Request, RunContext, RunId, RunPlan, S3Uri,
-    Sha256Digest, Trigger,
+    Admission, AdmitInput, Circumstances, Gate, ImageName, Promotion, Request, RunContext, RunId, RunPlan,
+    S3Uri, Sha256Digest, Trigger,
 };
 use evidence::{Carried, DOCUMENT, Subject};
 use runtime::{Attestor, Claim, Coordination, Environment, Objects, Passed};
@@ -129,8 +129,16 @@ impl AdmitRun {
         };
         let cost_usd = contract::judge(&request, &policy, &around)?;
         let image = image::resolve(&self.ecr, &request.image, &name).await?;
-        let training_rows =
-            data::check(&self.s3, "training.data", &request.training.data, &policy.data).await?;
+        let training_rows = match &request.promotion {
+            Some(promotion) => {
+                self.is_carried(promotion).await?;
+                None
+            }
+            None => {
+                let pin = &request.training.data;
+                Some(data::check(&self.s3, "training.data", pin, &policy.data).await?)
+            }
+        };
         let evaluation_rows =
             data::check(&self.s3, "evaluation.data", &request.evaluation.data, &policy.data).await?;
 
@@ -154,18 +162,18 @@ impl AdmitRun {
             .await?;
         let carries = self.carry(&plan, bytes).await?;
         let request = &plan.request;
-        let facts = BTreeMap::from([
+        let mut facts = BTreeMap::from([
             ("request".to_owned(), request_sha256.to_string()),
             ("plan".to_owned(), place.sha256.to_string()),
             ("policy".to_owned(), plan.policy_sha256.to_string()),
             ("image".to_owned(), plan.image.digest.clone()),
             ("training_data".to_owned(), request.training.data.sha256.to_string()),
-            ("training_rows".to_owned(), training_rows.to_string()),
             ("evaluation_data".to_owned(), request.evaluation.data.sha256.to_string()),
             ("evaluation_rows".to_owned(), evaluation_rows.to_string()),
             ("submitter".to_owned(), submitter.unwrap_or_else(|| "unknown".to_owned())),
             ("cost_usd".to_owned(), format!("{cost_usd:.2}")),
         ]);
+        facts.extend(training_rows.map(|rows| ("training_rows".to_owned(), rows.to_string())));
         let subject = Subject::new("request", &request_sha256);
         let passed = Passed { gate: Gate::Admit, subject, predecessors: &[], facts, carries };
         let link = self.attestor.pass(&run_id, &plan.policy_sha256, passed).await?;
@@ -174,10 +182,32 @@ impl AdmitRun {
             execution_arn,
             plan: place,
             policy_sha256: plan.policy_sha256,
+            promoted: plan.request.promotion.is_some(),
             endpoint: plan.request.endpoint.name,
             limits,
             link,
         })
+    }
+
+    /// The evidence of a run to promote is where the request says, byte for byte. What it proves is for the gate that
+    /// takes the training over.
+    async fn is_carried(&self, promotion: &Promotion) -> Result<(), AdmitError> {
+        let refuse = |remedy: String| AdmitError::Promotion { value: promotion.evidence.to_string(), remedy };
+        let (bucket, intake) = (promotion.evidence.bucket(), &self.settings.intake_bucket);
+        if bucket != intake {
+            return Err(refuse(format!("carry it to s3://{intake}/ with `lockstep promote`")));
+        }
+        let Some(bytes) = self.objects.bytes(bucket, promotion.evidence.key(), None).await? else {
+            return Err(refuse("it does not exist: carry it there with `lockstep promote`".to_owned()));
+        };
+        let found = Sha256Digest::of(&bytes);
+        if found != promotion.evidence_sha256 {
+            let expected = &promotion.evidence_sha256;
+            return Err(refuse(format!(
+                "its digest is {found}, and {expected} was asked for: promote again"
+            )));
+        }
+        Ok(())
     }
 
     /// What the run was asked for, what was made of it, and what it is judged by: copies for whoever verifies later,

@@ -63,6 +63,10 @@ pub fn cards(
 ) -> Cards {
     let fact = |link: &Link, name: &str| link.facts.get(name).cloned().unwrap_or_default();
     let rows = |name: &str| fact(&said.admit, name).parse().unwrap_or(0);
+    // A promoted run's were counted where it was trained.
+    let trained_rows =
+        said.admit.facts.get("training_rows").or_else(|| said.train.facts.get("training_rows"));
+    let trained_rows = trained_rows.and_then(|rows| rows.parse().ok()).unwrap_or(0);
     let request = &plan.request;
     let (training, evaluated) = (&request.training, &request.evaluation);
     let thresholds: Vec<_> = evaluated
@@ -90,7 +94,7 @@ pub fn cards(
         training_job_arn: &job_arn,
         training_data_uri: &training_uri,
         training_data_sha256: training.data.sha256.as_str(),
-        training_rows: rows("training_rows"),
+        training_rows: trained_rows,
         hyperparameters: &training.hyperparameters,
         // The gate signed right after the job had ended.
         trained_on: said.train.at.get(..10).unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! Why training refuses.
 
-use contract::ErrorName;
+use contract::{ErrorName, Sha256Digest};
+use evidence::PromotionBroken;
 use runtime::{Change, Refusal};
 
 /// A refusal of training.
@@ -33,6 +34,22 @@ pub enum TrainError {
         /// What differs.
         field: &'static str,
     },
+    /// The run to promote does not prove what it is promoted for.
+    #[error(transparent)]
+    Promotion(#[from] PromotionBroken),
+    /// The base model of this account is not the one that the promoted run trained.
+    #[error(
+        "the promoted run trained the base model {theirs}, and the same commit is {ours} here: promote another run"
+    )]
+    OtherModel {
+        /// The content digest that the promoted run states.
+        theirs: String,
+        /// What was downloaded here.
+        ours: Sha256Digest,
+    },
+    /// The run is none that promotes another.
+    #[error("the run's plan promotes nothing")]
+    NotPromoting,
     /// Any function's trouble.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
@@ -49,6 +66,7 @@ impl Refusal for TrainError {
         match self {
             Self::Failed { .. } | Self::Foreign { .. } => ErrorName::TrainingFailed,
             Self::Stopped { .. } => ErrorName::TrainingStopped,
+            Self::Promotion(_) | Self::OtherModel { .. } | Self::NotPromoting => ErrorName::PromotionRefused,
             Self::DataChanged(_) => ErrorName::DataChanged,
             Self::Runtime(error) => error.name(),
         }

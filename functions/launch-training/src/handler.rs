@@ -7,8 +7,8 @@ use aws_sdk_sagemaker::types::TrainingJobStatus;
 use contract::{
     Acquired, Gate, Manifest, RunContext, RunPlan, TaskToken, TrainInput, Training, Wait, WaitKind,
 };
-use evidence::Subject;
-use runtime::{Attestor, Callback, Environment, Inputs, Objects, Passed, failed};
+use evidence::{DOCUMENT, PROMOTED_PATH, Promoted, Subject};
+use runtime::{Attestor, Callback, Environment, Evidence, Inputs, Objects, Passed, failed};
 use serde::Serialize;
 
 use crate::{aws, error::TrainError, policy, settings::Settings};
@@ -19,6 +19,7 @@ pub struct LaunchTraining {
     sagemaker: aws_sdk_sagemaker::Client,
     inputs: Inputs,
     objects: Objects,
+    evidence: Evidence,
     attestor: Attestor,
     callback: Callback,
 }
@@ -41,11 +42,13 @@ impl LaunchTraining {
     pub fn new(config: &SdkConfig) -> Result<Self, runtime::Error> {
         let mut environment = Environment::of("launch-training");
         let s3 = aws_sdk_s3::Client::new(config);
+        let attestor = Attestor::read(&mut environment, config);
         let function = Self {
             settings: Settings::read(&mut environment),
             sagemaker: aws_sdk_sagemaker::Client::new(config),
             objects: Objects::new(s3.clone()),
-            attestor: Attestor::read(&mut environment, config),
+            evidence: Evidence::new(s3.clone(), attestor.bucket().to_owned()),
+            attestor,
             callback: Callback::read(&mut environment, config),
             inputs: Inputs::new(s3),
         };
@@ -60,6 +63,9 @@ impl LaunchTraining {
             }
             TrainInput::RecheckTraining { run, acquired } => {
                 self.recheck(&run, &acquired).await.map(|training| Output::Trained(Box::new(training)))
+            }
+            TrainInput::CarryTraining { run, acquired } => {
+                self.carry(&run, &acquired).await.map(|training| Output::Trained(Box::new(training)))
             }
         }
     }
@@ -134,8 +140,60 @@ impl LaunchTraining {
             ended_at: time(job.training_end_time()),
             model_location: format!("s3://{}/{}", self.settings.work_bucket, acquired.model.prefix),
             model_sha256: acquired.model.content_sha256.clone(),
+            output_bucket: self.settings.work_bucket.clone(),
             output_prefix,
+            artifact_sha256: None,
             billable_seconds,
+            link,
+        })
+    }
+
+    /// Takes over what a promoted run trained, if its evidence holds and is about this very source, image and training.
+    async fn carry(&self, run: &RunContext, acquired: &Acquired) -> Result<Training, TrainError> {
+        self.settings.policy.check(run)?;
+        let plan = self.objects.plan(run).await?;
+        let promotion = plan.request.promotion.as_ref().ok_or(TrainError::NotPromoting)?;
+        let place = &promotion.evidence;
+        let bundle = self.objects.bytes(place.bucket(), place.key(), None).await?.unwrap_or_default();
+        let trust = self.evidence.trust_root(&self.settings.trust).await?;
+        let promoted = Promoted::open(&bundle, promotion, &trust)?;
+        promoted.suits(&plan)?;
+        let ours = &acquired.model.content_sha256;
+        let theirs = promoted.fact(Gate::Train, "model").unwrap_or_default();
+        if theirs != ours.as_str() {
+            return Err(TrainError::OtherModel { theirs: theirs.to_owned(), ours: ours.clone() });
+        }
+
+        let output_prefix = promotion.artifact_prefix();
+        let mut facts = promoted.training_facts();
+        let fact = |name: &str| facts.get(name).cloned().unwrap_or_default();
+        let (job_name, job_arn) = (fact("training_job"), fact("training_job_arn"));
+        facts.extend([
+            ("output_prefix".to_owned(), output_prefix.clone()),
+            // It was billed where it ran.
+            ("billable_seconds".to_owned(), "0".to_owned()),
+            ("promoted_run".to_owned(), promotion.run_id.to_string()),
+            ("promoted_evidence".to_owned(), promotion.evidence_sha256.to_string()),
+        ]);
+        facts.extend(promoted.training_rows().map(|rows| ("training_rows".to_owned(), rows.to_owned())));
+        let subject = Subject::new(&job_name, &plan.request.training.data.sha256);
+        let carried = self.attestor.carry_as_it_is(&run.run_id, PROMOTED_PATH, DOCUMENT, &bundle).await?;
+        let before = [&acquired.model.link, &acquired.image.link];
+        let passed =
+            Passed { gate: Gate::Train, subject, predecessors: &before, facts, carries: vec![carried] };
+        let link = self.attestor.pass(&run.run_id, &run.policy_sha256, passed).await?;
+        let times = promoted.provenance().map(|provenance| provenance.run_details.metadata);
+        Ok(Training {
+            job_name,
+            job_arn,
+            started_at: times.as_ref().and_then(|times| times.started_on.clone()),
+            ended_at: times.and_then(|times| times.finished_on),
+            model_location: format!("s3://{}/{}", self.settings.work_bucket, acquired.model.prefix),
+            model_sha256: ours.clone(),
+            output_bucket: place.bucket().to_owned(),
+            output_prefix,
+            artifact_sha256: promoted.artifact(),
+            billable_seconds: 0,
             link,
         })
     }

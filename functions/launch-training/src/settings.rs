@@ -1,6 +1,6 @@
 //! What training is told by its environment.
 
-use runtime::{Environment, PolicyPin, var};
+use runtime::{Environment, PolicyPin, TrustPin, var};
 
 /// The settings.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub struct Settings {
     pub data_key: String,
     /// Which policy judges.
     pub policy: PolicyPin,
+    /// Whose signatures count, those of runs to promote among them.
+    pub trust: TrustPin,
     /// The job's execution role.
     pub role_arn: String,
     /// Private subnets.
@@ -26,6 +28,7 @@ impl Settings {
             work_bucket: environment.text(&var::WORK_BUCKET),
             data_key: environment.text(&var::DATA_KEY),
             policy: PolicyPin::read(environment),
+            trust: TrustPin::read(environment),
             role_arn: environment.text(&var::JOB_ROLE_ARN),
             subnets: environment.list(&var::SUBNET_IDS),
             security_groups: environment.list(&var::SECURITY_GROUP_IDS),

@@ -1,6 +1,6 @@
 //! Why sealing refuses.
 
-use contract::ErrorName;
+use contract::{ErrorName, Sha256Digest};
 use runtime::Refusal;
 use transfer::{FileError, TransferError};
 
@@ -10,6 +10,18 @@ pub enum SealError {
     /// The job wrote nothing, or what it wrote changed under our hands.
     #[error("the artefact is not complete: {0}")]
     ManifestIncomplete(String),
+    /// What was carried over is not what the promoted run sealed.
+    #[error(
+        "what lies under s3://{place} has the digest {found}, and the promoted run sealed {expected}: promote again"
+    )]
+    NotPromoted {
+        /// Bucket and prefix.
+        place: String,
+        /// Of the files that lie there.
+        found: Sha256Digest,
+        /// In the promoted run's evidence.
+        expected: Sha256Digest,
+    },
     /// A file was not stored.
     #[error(transparent)]
     Transfer(#[from] TransferError),
@@ -36,6 +48,7 @@ impl From<runtime::AwsFailure> for SealError {
 impl Refusal for SealError {
     fn name(&self) -> ErrorName {
         match self {
+            Self::NotPromoted { .. } => ErrorName::PromotionRefused,
             Self::ManifestIncomplete(_) => ErrorName::ManifestIncomplete,
             // The digests are those of what the job wrote, as this function read it before: a change is the job's.
             Self::Transfer(

@@ -119,9 +119,10 @@ impl SealArtifact {
         let kept = self.objects.bytes(bucket, &key, None).await?;
         let mut hashed: Hashed =
             kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let written = self.inputs.latest_versions(bucket, &training.output_prefix).await?;
+        let (from, below) = (&training.output_bucket, &training.output_prefix);
+        let written = self.inputs.latest_versions(from, below).await?;
         if written.is_empty() {
-            let reason = format!("the job wrote nothing under s3://{bucket}/{}", training.output_prefix);
+            let reason = format!("nothing was written under s3://{from}/{below}");
             return Err(SealError::ManifestIncomplete(reason));
         }
         // A version that was replaced meanwhile is hashed anew, one that is gone is forgotten.
@@ -197,7 +198,12 @@ impl SealArtifact {
                 version_id: None,
             });
         }
-        let prefix = format!("artifacts/{}/", manifest.content_digest());
+        let found = manifest.content_digest();
+        if let Some(expected) = training.artifact_sha256.clone().filter(|expected| *expected != found) {
+            let place = format!("{}/{}", training.output_bucket, training.output_prefix);
+            return Err(SealError::NotPromoted { place, found, expected });
+        }
+        let prefix = format!("artifacts/{found}/");
         for (index, sealed) in manifest.files.iter_mut().enumerate() {
             let key = format!("{prefix}{}", sealed.path);
             let stored = match self.warehouse.find(&key).await? {
@@ -272,7 +278,7 @@ impl SealArtifact {
     fn written(&self, training: &Training, path: &str, version_id: Option<String>) -> Written {
         Written {
             s3: self.s3.clone(),
-            bucket: self.settings.work_bucket.clone(),
+            bucket: training.output_bucket.clone(),
             key: format!("{}{path}", training.output_prefix),
             version_id,
         }

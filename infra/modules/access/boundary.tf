@@ -32,7 +32,7 @@ locals {
       Effect = "Allow"
       Action = ["s3:AbortMultipartUpload", "s3:PutObject"]
       Resource = concat(
-        ["${local.intake}/requests/*", "${local.work}/datasets/training/*"],
+        ["${local.intake}/promotions/*", "${local.intake}/requests/*", "${local.work}/datasets/training/*"],
         var.audit == null ? [] : ["${var.audit.results_arn}/*"],
       )
     },

@@ -6,8 +6,8 @@ locals {
       {
         Sid      = "SubmitAsOneself"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:PutObject"]
-        Resource = "${local.intake}/requests/$${aws:userid}/*"
+        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+        Resource = [for place in ["promotions", "requests"] : "${local.intake}/${place}/$${aws:userid}/*"]
       },
       {
         Sid       = "ListOnesOwnRequests"

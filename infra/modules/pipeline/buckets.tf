@@ -96,6 +96,28 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
+  # What was taken over lies in `artifacts/` and in the evidence.
+  dynamic "rule" {
+    for_each = each.key == "intake" ? ["promotions/"] : []
+
+    content {
+      id     = "forget-promotions"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      expiration {
+        days = var.forget_promotions_after_days
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = var.forget_promotions_after_days
+      }
+    }
+  }
+
   # Weights of gigabytes, read whenever an endpoint grows and by nobody for months.
   dynamic "rule" {
     for_each = each.key == "work" && var.intelligent_tiering ? ["models/", "artifacts/", "capture/"] : []
@@ -161,12 +183,13 @@ locals {
 
   intake_statements = [
     {
-      # The place of a request says who submitted it, and nothing that it holds does.
+      # The place of a request says who submitted it, and nothing that it holds does. What is carried over of a run to
+      # promote proves itself; nobody but its carrier is to replace it under way.
       Sid         = "WriteUnderOnesOwnIdOnly"
       Effect      = "Deny"
       Principal   = "*"
       Action      = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
-      NotResource = "${local.bucket_arns["intake"]}/requests/$${aws:userid}/*"
+      NotResource = [for place in ["promotions", "requests"] : "${local.bucket_arns["intake"]}/${place}/$${aws:userid}/*"]
     },
   ]
 

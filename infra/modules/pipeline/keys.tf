@@ -207,10 +207,11 @@ locals {
       ],
       var.replaced_signing_keys,
     )
+    promotes_from = var.promotes_from
   })
 }
 
-# deploy-endpoint is told its version and digest, and believes no other: whoever can write evidence cannot say who
+# launch-training, which takes promoted runs over, and deploy-endpoint are told its version and digest, and believe no other: whoever can write evidence cannot say who
 # signed it.
 resource "aws_s3_object" "trust_root" {
   bucket       = aws_s3_bucket.this["evidence"].id

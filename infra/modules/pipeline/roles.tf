@@ -70,6 +70,12 @@ locals {
     Action   = "s3:ListBucketMultipartUploads"
     Resource = local.work
   }
+  read_trust_root = {
+    Sid      = "ReadTheTrustRoot"
+    Effect   = "Allow"
+    Action   = "s3:GetObjectVersion"
+    Resource = "${local.evidence}/policy/trust-root.json"
+  }
   list_work_versions = {
     Sid      = "TellAbsentFromForbiddenByVersion"
     Effect   = "Allow"
@@ -267,6 +273,12 @@ locals {
         Resource = "${local.bucket_arns["intake"]}/requests/*"
       },
       {
+        Sid      = "SeeWhatIsPromoted"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${local.bucket_arns["intake"]}/promotions/*/evidence.json"
+      },
+      {
         Sid      = "WritePlans"
         Effect   = "Allow"
         Action   = "s3:PutObject"
@@ -345,6 +357,13 @@ locals {
         Action   = "s3:GetObject"
         Resource = "${local.evidence}/runs/*/download-model/*"
       },
+      {
+        Sid      = "VerifyWhatIsPromoted"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${local.bucket_arns["intake"]}/promotions/*/evidence.json"
+      },
+      local.read_trust_root,
       local.list_work_versions,
       local.pass_job_role,
       local.encrypt_volumes,
@@ -356,7 +375,14 @@ locals {
         Sid      = "ReadWhatTheJobWrote"
         Effect   = "Allow"
         Action   = "s3:GetObjectVersion" # as it was listed, whatever lies over it now
-        Resource = "${local.work}/runs/*/training/*"
+        Resource = ["${local.work}/runs/*/training/*", "${local.bucket_arns["intake"]}/promotions/*/artifact/*"]
+      },
+      {
+        Sid       = "ListWhatIsPromoted"
+        Effect    = "Allow"
+        Action    = "s3:ListBucketVersions"
+        Resource  = local.bucket_arns["intake"]
+        Condition = { StringLike = { "s3:prefix" = "promotions/*/artifact/" } }
       },
       {
         Sid      = "WriteArtifacts"
@@ -466,12 +492,7 @@ locals {
         Action   = "s3:GetObject"
         Resource = "${local.evidence}/runs/*"
       },
-      {
-        Sid      = "ReadTheTrustRoot"
-        Effect   = "Allow"
-        Action   = "s3:GetObjectVersion"
-        Resource = "${local.evidence}/policy/trust-root.json"
-      },
+      local.read_trust_root,
       {
         Sid      = "TellAbsentEvidenceFromForbidden"
         Effect   = "Allow"

@@ -74,6 +74,32 @@ variable "replaced_signing_keys" {
   default = []
 }
 
+variable "promotes_from" {
+  description = "Trust roots of the accounts whose runs may be promoted into this one, each as that account's output `trust_root` has it. This account's own runs always may."
+  # A trust root may itself name further ones, and Terraform has no recursive type.
+  type    = any
+  default = []
+
+  validation {
+    condition = try(alltrue([
+      for root in var.promotes_from : root.schema == "lockstep/trust-root/v1" && length(root.keys) > 0 &&
+      alltrue([for key in root.keys : can(key.keyid) && can(key.function) && can(key.public_key) && can(key.predicate_types) && can(key.not_before)])
+    ]), false)
+    error_message = "`promotes_from` must be a list of trust roots: take each from `terraform output -json trust_root` of the account whose runs may be promoted."
+  }
+}
+
+variable "forget_promotions_after_days" {
+  description = "Days after which what was carried over of a run to promote is deleted from the intake bucket. A promotion that has not been approved by then starts anew."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.forget_promotions_after_days >= 1 && floor(var.forget_promotions_after_days) == var.forget_promotions_after_days
+    error_message = "`forget_promotions_after_days` must be a whole number of days, at least 1."
+  }
+}
+
 variable "extra_environment" {
   description = "Variables that every function gets besides its own."
   type        = map(string)

@@ -128,36 +128,38 @@ pub fn judge(request: &Request, policy: &Policy, around: &Circumstances<'_>) -> 
         refuse("image", &request.image, format!("the repositories {:?}", policy.images.repositories));
     }
 
+    // What a promoted run was trained on, and with, is judged by its evidence: nothing is trained here.
+    let trains = request.promotion.is_none();
     let jobs = [
-        ("training.instance_type", &request.training.instance_type),
-        ("evaluation.instance_type", &request.evaluation.instance_type),
+        (trains, "training.instance_type", &request.training.instance_type),
+        (true, "evaluation.instance_type", &request.evaluation.instance_type),
     ];
-    for (field, instance_type) in jobs {
+    for (_, field, instance_type) in jobs.into_iter().filter(|(runs, ..)| *runs) {
         if !policy.training.instance_types.contains(instance_type) {
             refuse(field, instance_type, format!("the types {:?}", policy.training.instance_types));
         }
     }
+    let (training, evaluation, limits) = (&request.training, &request.evaluation, &policy.training);
+    let most = limits.max_instance_count;
+    let longest = limits.max_runtime_seconds;
     let ceilings = [
-        ("training.instance_count", request.training.instance_count, policy.training.max_instance_count),
-        ("evaluation.instance_count", request.evaluation.instance_count, policy.training.max_instance_count),
-        ("endpoint.instance_count", request.endpoint.instance_count, policy.endpoints.max_instance_count),
+        (trains, "training.instance_count", training.instance_count, most),
+        (true, "evaluation.instance_count", evaluation.instance_count, most),
         (
-            "training.max_runtime_seconds",
-            request.training_wait_seconds(),
-            policy.training.max_runtime_seconds,
+            true,
+            "endpoint.instance_count",
+            request.endpoint.instance_count,
+            policy.endpoints.max_instance_count,
         ),
-        (
-            "evaluation.max_runtime_seconds",
-            request.evaluation.max_runtime_seconds,
-            policy.training.max_runtime_seconds,
-        ),
+        (trains, "training.max_runtime_seconds", request.training_wait_seconds(), longest),
+        (true, "evaluation.max_runtime_seconds", evaluation.max_runtime_seconds, longest),
     ];
-    for (field, value, ceiling) in ceilings {
+    for (_, field, value, ceiling) in ceilings.into_iter().filter(|(runs, ..)| *runs) {
         if value > ceiling {
             refuse(field, &value, format!("at most {ceiling}"));
         }
     }
-    if request.training.spot.is_some() && !policy.training.spot_allowed {
+    if trains && training.spot.is_some() && !policy.training.spot_allowed {
         refuse("training.spot", &"set", "no spot capacity".to_owned());
     }
 
@@ -180,10 +182,10 @@ pub fn judge(request: &Request, policy: &Policy, around: &Circumstances<'_>) -> 
     }
 
     let data = [
-        ("training.data.uri", &request.training.data.uri, &policy.data.training_prefixes),
-        ("evaluation.data.uri", &request.evaluation.data.uri, &policy.data.evaluation_prefixes),
+        (trains, "training.data.uri", &training.data.uri, &policy.data.training_prefixes),
+        (true, "evaluation.data.uri", &evaluation.data.uri, &policy.data.evaluation_prefixes),
     ];
-    for (field, uri, prefixes) in data {
+    for (_, field, uri, prefixes) in data.into_iter().filter(|(is_read, ..)| *is_read) {
         if !lies_under(uri, around.work_bucket, prefixes) {
             refuse(field, uri, format!("s3://{}/ below {prefixes:?}", around.work_bucket));
         }
@@ -225,19 +227,21 @@ pub fn judge(request: &Request, policy: &Policy, around: &Circumstances<'_>) -> 
     let mut cost = 0.0;
     let priced = [
         (
+            trains,
             "training.instance_type",
-            &request.training.instance_type,
-            request.training.instance_count,
-            request.training.max_runtime_seconds,
+            &training.instance_type,
+            training.instance_count,
+            training.max_runtime_seconds,
         ),
         (
+            true,
             "evaluation.instance_type",
-            &request.evaluation.instance_type,
-            request.evaluation.instance_count,
-            request.evaluation.max_runtime_seconds,
+            &evaluation.instance_type,
+            evaluation.instance_count,
+            evaluation.max_runtime_seconds,
         ),
     ];
-    for (field, instance_type, count, seconds) in priced {
+    for (_, field, instance_type, count, seconds) in priced.into_iter().filter(|(runs, ..)| *runs) {
         match policy.prices_usd_per_hour.get(instance_type) {
             Some(price) => cost += price * f64::from(count) * f64::from(seconds) / 3600.0,
             None => refuse(field, instance_type, "only types whose price it knows".to_owned()),
@@ -379,6 +383,27 @@ mod tests {
             assert!(matches!(refusal, Inadmissible::Policy(_)), "{pointer}: {refusal}");
             assert!(refusal.to_string().contains(field), "{pointer}: {refusal}");
         }
+    }
+
+    #[test]
+    fn a_promotion_is_judged_and_priced_without_its_training() {
+        let mut asked = request();
+        let run = "0a".repeat(16);
+        asked["training"]["instance_type"] = json!("ml.p5.48xlarge");
+        asked["training"]["data"]["uri"] = json!("s3://elsewhere/datasets/training/x.jsonl");
+        assert!(judged(asked.clone(), policy(), None).is_err());
+        asked["promotion"] = json!({"run_id": run, "evidence": format!("s3://intake/promotions/u/{run}/evidence.json"),
+            "evidence_sha256": "0".repeat(64)});
+        let cost = judged(asked.clone(), policy(), None).unwrap();
+        assert!(cost < judged(request(), policy(), None).unwrap());
+        asked["evaluation"]["instance_type"] = json!("ml.p5.48xlarge");
+        asked["evaluation"]["data"]["uri"] = json!("s3://elsewhere/datasets/evaluation/x.jsonl");
+        let refusal = judged(asked, policy(), None).unwrap_err().to_string();
+        assert!(
+            refusal.contains("evaluation.instance_type") && refusal.contains("evaluation.data.uri"),
+            "{refusal}"
+        );
+        assert!(!refusal.contains("training."), "{refusal}");
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub enum ErrorName {
     ScanUnsupported,
     TrainingFailed,
     TrainingStopped,
+    PromotionRefused,
     DataChanged,
     EvaluationFailed,
     ThresholdBreached,
@@ -45,7 +46,7 @@ pub enum ErrorName {
 
 impl ErrorName {
     /// Every name, in the order of the state machine.
-    pub const ALL: [ErrorName; 36] = [
+    pub const ALL: [ErrorName; 37] = [
         ErrorName::RequestInvalid,
         ErrorName::PolicyViolation,
         ErrorName::CostCapExceeded,
@@ -68,6 +69,7 @@ impl ErrorName {
         ErrorName::ScanUnsupported,
         ErrorName::TrainingFailed,
         ErrorName::TrainingStopped,
+        ErrorName::PromotionRefused,
         ErrorName::DataChanged,
         ErrorName::EvaluationFailed,
         ErrorName::ThresholdBreached,
@@ -109,6 +111,7 @@ impl ErrorName {
             ErrorName::ScanUnsupported => "ScanUnsupported",
             ErrorName::TrainingFailed => "TrainingFailed",
             ErrorName::TrainingStopped => "TrainingStopped",
+            ErrorName::PromotionRefused => "PromotionRefused",
             ErrorName::DataChanged => "DataChanged",
             ErrorName::EvaluationFailed => "EvaluationFailed",
             ErrorName::ThresholdBreached => "ThresholdBreached",
@@ -170,6 +173,7 @@ impl ErrorName {
             ErrorName::ScanUnsupported => "the image cannot be scanned",
             ErrorName::TrainingFailed => "the training job failed",
             ErrorName::TrainingStopped => "the training job was stopped",
+            ErrorName::PromotionRefused => "the run to promote does not prove what it is promoted for",
             ErrorName::DataChanged => "the data is not what the request pinned",
             ErrorName::EvaluationFailed => "the evaluation job failed",
             ErrorName::ThresholdBreached => "a metric is on the wrong side of its threshold",

@@ -50,7 +50,7 @@ pub use policy::{
 pub use principal::same_principal;
 pub use progress::{TransferProgress, TransferTotal};
 pub use request::{
-    EndpointRequest, EvaluationRequest, LimitRequest, REQUEST_SCHEMA, RegistryRequest, Request,
+    EndpointRequest, EvaluationRequest, LimitRequest, Promotion, REQUEST_SCHEMA, RegistryRequest, Request,
     RequestInvalid, SourceRequest, SpotRequest, TrainingRequest,
 };
 pub use run_id::{RunId, RunIdInvalid};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataPin, Threshold};
+use crate::{DataPin, RunId, S3Uri, Sha256Digest, Threshold};
 
 /// The `schema` of [`Request`].
 pub const REQUEST_SCHEMA: &str = "lockstep/request/v1";
@@ -23,7 +23,7 @@ pub struct Request {
     pub source: SourceRequest,
     /// `repository:tag` or `repository@sha256:...` in the account's own ECR, with or without the registry.
     pub image: String,
-    /// How to train.
+    /// How to train, or how the promoted run was trained.
     pub training: TrainingRequest,
     /// How to grade.
     pub evaluation: EvaluationRequest,
@@ -34,6 +34,43 @@ pub struct Request {
     /// Shorter waits than the defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitRequest>,
+    /// The run whose trained model is taken over; nothing is trained then. `lockstep promote` writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Promotion>,
+}
+
+/// A run, of this account or of one that the trust root promotes from, and what was carried over of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Promotion {
+    /// The run that trained the model.
+    pub run_id: RunId,
+    /// Its evidence in one document: `evidence.json` in a folder of its own in the intake bucket. The model's files
+    /// lie beside it, in `artifact/`.
+    pub evidence: S3Uri,
+    /// Of that document's bytes.
+    pub evidence_sha256: Sha256Digest,
+}
+
+/// The name of the evidence in its folder.
+const EVIDENCE: &str = "evidence.json";
+
+impl Promotion {
+    /// The folder in the intake bucket, `promotions/<aws:userid>/<run id>/`, into which a user carries a run.
+    pub fn folder(userid: &str, run: &RunId) -> String {
+        format!("promotions/{userid}/{run}/")
+    }
+
+    /// Where the evidence lies in a folder.
+    pub fn evidence_key(folder: &str) -> String {
+        format!("{folder}{EVIDENCE}")
+    }
+
+    /// The prefix of the model's files, in the evidence's bucket.
+    pub fn artifact_prefix(&self) -> String {
+        let folder = self.evidence.key().strip_suffix(EVIDENCE).unwrap_or_default();
+        format!("{folder}artifact/")
+    }
 }
 
 /// A model repository on the Hub.
@@ -260,6 +297,15 @@ impl Request {
             let remedy = "grade on rows that the model was not trained on";
             return refuse("evaluation.data", &self.evaluation.data.uri, remedy);
         }
+        if let Some(promotion) = &self.promotion {
+            let folder = format!("/{}/{EVIDENCE}", promotion.run_id);
+            if !promotion.evidence.key().starts_with("promotions/")
+                || !promotion.evidence.key().ends_with(&folder)
+            {
+                let remedy = "let `lockstep promote` write it: s3://<intake>/promotions/<userid>/<run id>/evidence.json";
+                return refuse("promotion.evidence", &promotion.evidence, remedy);
+            }
+        }
         Ok(())
     }
 
@@ -333,6 +379,28 @@ mod tests {
         let mut request = sample();
         request["training"]["spot"] = serde_json::json!({"max_wait_seconds": 59});
         assert!(Request::parse(request.to_string().as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_promotion_names_the_folder_of_its_own_run() {
+        let run = "0a".repeat(16);
+        let promotion = |key: &str| {
+            let mut request = sample();
+            let evidence = format!("s3://intake/{key}");
+            request["promotion"] =
+                serde_json::json!({"run_id": run, "evidence": evidence, "evidence_sha256": "2".repeat(64)});
+            Request::parse(request.to_string().as_bytes())
+        };
+        let taken = promotion(&format!("promotions/AIDA/{run}/evidence.json")).unwrap().promotion.unwrap();
+        assert_eq!(taken.artifact_prefix(), format!("promotions/AIDA/{run}/artifact/"));
+        for bad in [
+            format!("promotions/AIDA/{}/evidence.json", "0b".repeat(16)),
+            format!("requests/AIDA/{run}/evidence.json"),
+            format!("promotions/AIDA/{run}/other.json"),
+        ] {
+            let message = promotion(&bad).unwrap_err().to_string();
+            assert!(message.contains("promotion.evidence") && message.contains(&bad), "{message}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct RunContext {
     pub policy_sha256: Sha256Digest,
     /// The endpoint that the request chose.
     pub endpoint: String,
+    /// Whether another run's model is taken over, and nothing is trained.
+    pub promoted: bool,
     /// Seconds that each wait may take.
     pub limits: Limits,
     /// What admission signed.
@@ -187,9 +189,16 @@ pub enum TrainInput {
         /// Model and image.
         acquired: Acquired,
     },
+    /// Verify the promoted run, and sign what its training did.
+    CarryTraining {
+        /// The run.
+        run: RunContext,
+        /// Model and image.
+        acquired: Acquired,
+    },
 }
 
-/// Output of RecheckTraining.
+/// Output of RecheckTraining and CarryTraining.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
@@ -205,8 +214,12 @@ pub struct Training {
     pub model_location: String,
     /// The base model's content digest.
     pub model_sha256: Sha256Digest,
-    /// What it wrote, a key prefix in the work bucket.
+    /// The bucket that what it wrote lies in.
+    pub output_bucket: String,
+    /// What it wrote, a key prefix in that bucket.
     pub output_prefix: String,
+    /// The content digest that it must have; known of a promoted run.
+    pub artifact_sha256: Option<Sha256Digest>,
     /// Seconds that were billed.
     pub billable_seconds: i64,
     /// What the gate signed.

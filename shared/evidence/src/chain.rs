@@ -12,6 +12,7 @@ use crate::{
         MODEL_SIGNATURE_PREDICATE, PASSED, PROVENANCE_PREDICATE, Provenance, TEST_RESULT_PREDICATE,
         TestResult, VULNS_PREDICATE, Vulns,
     },
+    promotion::PROMOTED_PATH,
     statement::{Carried, DOCUMENT, LINK_PREDICATE, Link, Statement, Subject, Verdict},
     time::is_before,
     trust::{NotTrusted, TrustRoot, TrustedKey},
@@ -142,6 +143,7 @@ pub fn link_path(gate: Gate) -> String {
 /// The gate whose link this is, or carries it.
 pub(crate) fn gate_of(path: &str) -> Option<Gate> {
     let carried = CARRIED.iter().find(|(_, carried, ..)| *carried == path).map(|(gate, ..)| *gate);
+    let carried = carried.or_else(|| (path == PROMOTED_PATH).then_some(Gate::Train));
     carried.or_else(|| Gate::ALL.into_iter().find(|gate| link_path(*gate) == path))
 }
 
@@ -210,7 +212,7 @@ pub fn verify_links(
         chain.0.insert(gate, verified);
     }
     check_bindings(&chain)?;
-    plan::check(run, policy, &chain, files)?;
+    plan::check(run, policy, &chain, files, trust)?;
     Ok(chain)
 }
 

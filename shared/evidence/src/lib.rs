@@ -10,6 +10,7 @@ mod envelope;
 mod oms;
 mod plan;
 mod predicates;
+mod promotion;
 mod record;
 mod run;
 mod statement;
@@ -28,6 +29,7 @@ pub use predicates::{
     Provenance, ResourceDescriptor, RunDetails, ScanMetadata, Scanner, SeverityScore, TEST_RESULT_PREDICATE,
     TestResult, VULNS_PREDICATE, Vulnerability, Vulns,
 };
+pub use promotion::{BUNDLE_SCHEMA, MAX_BUNDLE_BYTES, PROMOTED_PATH, Promoted, PromotionBroken, bundle};
 pub use record::{
     GateVerdict, Identities, JobCost, RECORD_PREDICATE, Record, RecordFile, RunStatus, StateTimes,
 };

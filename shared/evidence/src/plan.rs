@@ -13,8 +13,10 @@ use crate::{
     chain::{EvidenceBroken, Files, VerifiedChain},
     envelope::Envelope,
     predicates::{Provenance, Vulns},
+    promotion::{self, PROMOTED_PATH, Promoted},
     statement::Statement,
     time::instant,
+    trust::TrustRoot,
 };
 
 /// Checks every link at hand against the plan and the policy.
@@ -26,6 +28,7 @@ pub(crate) fn check(
     policy_sha256: &Sha256Digest,
     chain: &VerifiedChain,
     files: &Files,
+    trust: &TrustRoot,
 ) -> Result<(), EvidenceBroken> {
     if !chain.links().contains_key(&Gate::Admit) {
         return Ok(());
@@ -39,6 +42,7 @@ pub(crate) fn check(
     checker.stated()?;
     checker.resolved()?;
     checker.trained()?;
+    checker.promoted(files, trust)?;
     checker.came_from(files)?;
     for gate in [Gate::JudgeFindings, Gate::RecheckImage] {
         checker.scanned(gate, &policy, files)?;
@@ -111,6 +115,32 @@ impl Checker<'_> {
         let asked: BTreeMap<&str, &str> =
             asked.map(|(name, value)| (name.as_str(), value.as_str())).collect();
         if used == asked { Ok(()) } else { Err(EvidenceBroken::Unasked(Gate::Train, "hyperparameters")) }
+    }
+
+    /// The training was a promoted run's exactly where the plan says so, and that run proves what it is promoted for.
+    fn promoted(&self, files: &Files, trust: &TrustRoot) -> Result<(), EvidenceBroken> {
+        let Some(verified) = self.chain.links().get(&Gate::Train) else { return Ok(()) };
+        let link = &verified.link;
+        let Some(promotion) = &self.plan.request.promotion else {
+            let unasked = EvidenceBroken::Unasked(Gate::Train, "promotion");
+            return if promotion::is_promoting(link) { Err(unasked) } else { Ok(()) };
+        };
+        if !link.carries.iter().any(|carried| carried.path == PROMOTED_PATH) {
+            return Err(EvidenceBroken::Bare(Gate::Train, PROMOTED_PATH));
+        }
+        let bytes = files.get(PROMOTED_PATH).map(Vec::as_slice).unwrap_or_default();
+        let opened = Promoted::open(bytes, promotion, trust);
+        let promoted = opened.and_then(|promoted| promoted.suits(self.plan).map(|()| promoted));
+        let promoted = promoted.map_err(|broken| EvidenceBroken::Carried {
+            gate: Gate::Train,
+            path: PROMOTED_PATH.to_owned(),
+            reason: broken.to_string(),
+        })?;
+        if !promoted.is_stated_by(link) {
+            return Err(EvidenceBroken::Unasked(Gate::Train, "training"));
+        }
+        let artifact = promoted.artifact().ok_or(EvidenceBroken::Silent(Gate::SealArtifact, "artifact"))?;
+        self.demand(Gate::SealArtifact, "artifact", artifact.as_str())
     }
 
     /// The artefact's provenance names the model and the data that the training gate names, and the plan's image.

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use contract::{Gate, LinkRef, Manifest, ManifestFile, Request, ResolvedImage, RunId, RunPlan, Sha256Digest};
+use contract::{
+    Gate, LinkRef, Manifest, ManifestFile, Promotion, Request, ResolvedImage, RunId, RunPlan, S3Uri,
+    Sha256Digest,
+};
 use p256::{
     ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner},
     pkcs8::EncodePublicKey,
@@ -15,6 +18,7 @@ use serde_json::json;
 use crate::*;
 
 const AT: &str = "2026-11-21T00:00:00Z";
+const COMMIT: &str = "cccccccccccccccccccccccccccccccccccccccc";
 const IMAGE: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 const REQUEST: &str = include_str!("../../testkit/fixtures/request.json");
 const POLICY: &str = include_str!("../../testkit/fixtures/policy.json");
@@ -27,6 +31,10 @@ fn finding(severity: &str) -> Vulnerability {
 /// Keys by function, and a run that can be signed, altered and verified.
 struct Bench {
     keys: BTreeMap<&'static str, SigningKey>,
+    /// What the keys' names begin with: two accounts' keys differ in name and in bytes.
+    account: &'static str,
+    /// The run that is taken over, and its evidence in one document.
+    promotion: Option<(Promotion, Vec<u8>)>,
     run: RunId,
     policy: Sha256Digest,
     files: Files,
@@ -38,13 +46,36 @@ impl Bench {
     }
 
     fn of(name: &str) -> Self {
+        Self::in_account("key", name, None)
+    }
+
+    /// A run of the account `key` that promotes a run.
+    fn promoting(former: &Bench) -> Self {
+        let bundle = bundle(&former.files).unwrap();
+        Self::in_account("key", "promoting", Some((former.promotion_of(&bundle), bundle)))
+    }
+
+    fn promotion_of(&self, bundle: &[u8]) -> Promotion {
+        let key = format!("promotions/AIDA/{}/evidence.json", self.run);
+        Promotion {
+            run_id: self.run.clone(),
+            evidence: S3Uri::new("intake", key),
+            evidence_sha256: Sha256Digest::of(bundle),
+        }
+    }
+
+    fn in_account(account: &'static str, name: &str, promotion: Option<(Promotion, Vec<u8>)>) -> Self {
+        let first = if account == "key" { 1 } else { 101 };
         let functions = Gate::ALL.into_iter().map(Gate::function).chain(["seal-run"]);
         let keys = functions
             .enumerate()
-            .map(|(number, function)| (function, SigningKey::from_slice(&[number as u8 + 1; 32]).unwrap()))
+            .map(|(number, function)| {
+                (function, SigningKey::from_slice(&[number as u8 + first; 32]).unwrap())
+            })
             .collect();
         let run = RunId::of(&[name]);
-        let mut bench = Self { keys, run, policy: Sha256Digest::of(POLICY), files: Files::new() };
+        let mut bench =
+            Self { keys, account, promotion, run, policy: Sha256Digest::of(POLICY), files: Files::new() };
         for gate in Gate::ALL {
             bench.sign(gate, |_| {}, gate.function());
         }
@@ -55,7 +86,7 @@ impl Bench {
     fn envelope<T: Serialize>(&self, statement: &T, signer: &str) -> Vec<u8> {
         let unsigned = Unsigned::new(statement).unwrap();
         let signature: Signature = self.keys[signer].sign_prehash(&unsigned.digest()).unwrap();
-        unsigned.sign(&format!("key/{signer}"), signature.to_der().as_bytes())
+        unsigned.sign(&format!("{}/{signer}", self.account), signature.to_der().as_bytes())
     }
 
     /// Stores what a gate carries, and names it.
@@ -91,6 +122,10 @@ impl Bench {
         let mut request = Request::parse(REQUEST.as_bytes()).unwrap();
         request.evaluation.thresholds =
             vec![serde_json::from_str(r#"{"metric": "loss", "below": 1.0}"#).unwrap()];
+        if let Some((promotion, _)) = &self.promotion {
+            request.promotion = Some(promotion.clone());
+            request.source.revision = COMMIT.to_owned();
+        }
         RunPlan {
             run_id: self.run.clone(),
             execution_arn: "arn:x".to_owned(),
@@ -116,6 +151,7 @@ impl Bench {
         let mut fact = |name: &str, value: &str| facts.insert(name.to_owned(), value.to_owned());
         fact("image", &plan.image.digest);
         fact("source", &request.source.repo);
+        fact("commit", COMMIT);
         fact("submitter", "AIDASUBMITTER");
         fact("approver", "AIDAAPPROVER");
         fact("automatic", "false");
@@ -221,10 +257,20 @@ impl Bench {
             Gate::Approve => {
                 vec![self.carry("approve-package/model-card.json", DOCUMENT, b"{\"c\":1}".to_vec())]
             }
-            Gate::Train | Gate::Deploy => Vec::new(),
+            Gate::Train => match self.promotion.clone() {
+                Some((promotion, bundle)) => {
+                    facts.insert("promoted_run".to_owned(), promotion.run_id.to_string());
+                    vec![self.carry(PROMOTED_PATH, DOCUMENT, bundle)]
+                }
+                None => Vec::new(),
+            },
+            Gate::Deploy => Vec::new(),
         };
         for carried in &carries {
             let name = carried.path.rsplit('/').next().unwrap();
+            if name == "promoted.json" {
+                continue;
+            }
             let fact = match name {
                 "model.sig" => "model_sig".to_owned(),
                 "model-card.json" => "model_card".to_owned(),
@@ -299,7 +345,7 @@ impl Bench {
                 _ => vec![LINK_PREDICATE],
             };
             json!({
-                "keyid": format!("key/{function}"),
+                "keyid": format!("{}/{function}", self.account),
                 "function": function,
                 "public_key": STANDARD.encode(key.verifying_key().to_public_key_der().unwrap().as_bytes()),
                 "predicate_types": types,
@@ -743,4 +789,101 @@ proptest! {
             prop_assert!(bench.verify().is_err(), "{path}");
         }
     }
+}
+
+/// Another account's run, and the trust root of the account that it is promoted into.
+fn former() -> (Bench, impl Fn(&Bench) -> TrustRoot) {
+    let former = Bench::in_account("dev", "former", None);
+    let theirs = former.trust_json();
+    let trust = move |bench: &Bench| {
+        let mut ours = bench.trust_json();
+        ours["promotes_from"] = json!([theirs]);
+        TrustRoot::parse(ours.to_string().as_bytes()).unwrap()
+    };
+    (former, trust)
+}
+
+#[test]
+fn a_promoted_run_verifies_with_the_trust_roots_of_both_accounts() {
+    let (former, trust) = former();
+    let promoting = Bench::promoting(&former);
+    verify_run(&promoting.files, &trust(&promoting)).unwrap();
+    let message = promoting.verify().unwrap_err().to_string();
+    assert!(message.contains("promotes_from"), "{message}");
+}
+
+#[test]
+fn a_run_of_the_same_account_may_be_promoted_and_so_may_a_promoted_run() {
+    let first = Bench::of("first");
+    let second = Bench::promoting(&first);
+    second.verify().unwrap();
+    Bench::promoting(&second).verify().unwrap();
+}
+
+#[test]
+fn no_change_to_the_promoted_runs_evidence_passes() {
+    let (mut former, trust) = former();
+    former.files.insert("scan-gate/judge-findings.json".to_owned(), b"{}".to_vec());
+    let promoting = Bench::promoting(&former);
+    let message = verify_run(&promoting.files, &trust(&promoting)).unwrap_err().to_string();
+    assert!(message.contains("gate `train`") && message.contains("judge-findings"), "{message}");
+}
+
+#[test]
+fn what_was_refused_elsewhere_is_not_promoted() {
+    let (mut former, trust) = former();
+    for gate in [Gate::Deploy, Gate::RecheckImage] {
+        former.files.remove(&link_path(gate));
+    }
+    former.files.remove("scan-gate/recheck-image.vulns.json");
+    former.seal(RunStatus::Failed);
+    let promoting = Bench::promoting(&former);
+    let message = verify_run(&promoting.files, &trust(&promoting)).unwrap_err().to_string();
+    assert!(message.contains("was not deployed"), "{message}");
+}
+
+#[test]
+fn what_was_promoted_must_be_what_was_asked_for() {
+    let (former, trust) = former();
+    let refused = |change: &dyn Fn(&mut Bench)| {
+        let mut bench = Bench::promoting(&former);
+        change(&mut bench);
+        bench.seal(RunStatus::Succeeded);
+        verify_run(&bench.files, &trust(&bench)).unwrap_err().to_string()
+    };
+    let resign = |bench: &mut Bench, change: &dyn Fn(&mut Link)| {
+        bench.sign(Gate::Train, change, "launch-training");
+        for gate in &Gate::ALL[4..] {
+            bench.sign(*gate, |_| {}, gate.function());
+        }
+    };
+    let other_job = refused(&|bench| {
+        resign(bench, &|link| drop(link.facts.insert("training_job_arn".to_owned(), "another".to_owned())));
+    });
+    assert!(other_job.contains("another training"), "{other_job}");
+    let nothing_carried = refused(&|bench| {
+        resign(bench, &|link| link.carries.clear());
+        bench.files.remove(PROMOTED_PATH);
+    });
+    assert!(nothing_carried.contains("does not carry"), "{nothing_carried}");
+    let other_run = refused(&|bench| {
+        let other = Bench::in_account("dev", "other", None);
+        let bundle = bundle(&other.files).unwrap();
+        let promotion = former.promotion_of(&bundle);
+        *bench = Bench::in_account("key", "promoting", Some((promotion, bundle)));
+    });
+    assert!(other_run.contains("is to be promoted"), "{other_run}");
+}
+
+#[test]
+fn a_run_that_trains_cannot_pass_another_runs_training_off_as_its_own() {
+    let mut bench = Bench::of("trains");
+    let claim = |link: &mut Link| drop(link.facts.insert("promoted_run".to_owned(), "x".to_owned()));
+    bench.sign(Gate::Train, claim, "launch-training");
+    for gate in &Gate::ALL[4..] {
+        bench.sign(*gate, |_| {}, gate.function());
+    }
+    bench.seal(RunStatus::Succeeded);
+    let message = bench.verify().unwrap_err().to_string();
+    assert!(message.contains("another promotion"), "{message}");
 }

@@ -18,9 +18,12 @@ pub const TRUST_ROOT_SCHEMA: &str = "lockstep/trust-root/v1";
 /// Where a deployment keeps its trust root in the evidence bucket.
 pub const TRUST_ROOT_KEY: &str = "policy/trust-root.json";
 
-/// The attesting functions' public keys.
+/// The attesting functions' public keys, and the accounts whose runs may be promoted.
 #[derive(Clone, Debug)]
-pub struct TrustRoot(Vec<TrustedKey>);
+pub struct TrustRoot {
+    keys: Vec<TrustedKey>,
+    promotes_from: Vec<TrustRoot>,
+}
 
 /// A key, and what its signature counts for.
 #[derive(Clone, Debug)]
@@ -35,6 +38,9 @@ pub struct TrustedKey {
 struct Document {
     schema: String,
     keys: Vec<Entry>,
+    /// Trust roots of the accounts whose runs may be promoted into this one.
+    #[serde(default)]
+    promotes_from: Vec<Document>,
 }
 
 /// A key as it is written.
@@ -114,8 +120,12 @@ impl TrustRoot {
     /// # Errors
     /// [`TrustRootInvalid`].
     pub fn parse(json: &[u8]) -> Result<Self, TrustRootInvalid> {
-        let document: Document =
+        let document =
             serde_json::from_slice(json).map_err(|error| TrustRootInvalid::Malformed(error.to_string()))?;
+        Self::of(document)
+    }
+
+    fn of(document: Document) -> Result<Self, TrustRootInvalid> {
         if document.schema != TRUST_ROOT_SCHEMA {
             return Err(TrustRootInvalid::Schema(document.schema));
         }
@@ -128,7 +138,13 @@ impl TrustRoot {
             }
             keys.push(TrustedKey { entry, key });
         }
-        Ok(Self(keys))
+        let promotes_from = document.promotes_from.into_iter().map(Self::of).collect::<Result<_, _>>()?;
+        Ok(Self { keys, promotes_from })
+    }
+
+    /// The trust roots of the accounts whose runs may be promoted into this one.
+    pub fn promotes_from(&self) -> &[TrustRoot] {
+        &self.promotes_from
     }
 
     /// The keys of a function that may sign a predicate type, whatever their dates.
@@ -137,7 +153,7 @@ impl TrustRoot {
         function: &'a str,
         predicate_type: &'a str,
     ) -> impl Iterator<Item = &'a VerifyingKey> {
-        self.0
+        self.keys
             .iter()
             .filter(move |known| known.entry.function == function)
             .filter(move |known| known.entry.predicate_types.contains(predicate_type))
@@ -157,7 +173,7 @@ impl TrustRoot {
     ) -> Result<(Statement<P>, &TrustedKey), NotTrusted> {
         let envelope = Envelope::parse(bytes)?;
         let keyid = envelope.keyid()?;
-        let Some(known) = self.0.iter().find(|known| known.entry.keyid == keyid) else {
+        let Some(known) = self.keys.iter().find(|known| known.entry.keyid == keyid) else {
             return Err(NotTrusted::UnknownKey(keyid.to_owned()));
         };
         if known.entry.function != function {

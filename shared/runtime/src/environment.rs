@@ -83,8 +83,8 @@ variables! {
     SECURITY_GROUP_IDS = "LOCKSTEP_SECURITY_GROUP_IDS", NETWORKED, "Security groups, comma separated.";
     ENDPOINT_ROLE_ARN = "LOCKSTEP_ENDPOINT_ROLE_ARN", &["deploy-endpoint"], "Execution role of the model.";
     CODE_REVISION = "LOCKSTEP_CODE_REVISION", &["seal-artifact"], "Git revision of the deployed code, for provenance.";
-    TRUST_ROOT_VERSION_ID = "LOCKSTEP_TRUST_ROOT_VERSION_ID", &["deploy-endpoint"], "S3 version of policy/trust-root.json.";
-    TRUST_ROOT_SHA256 = "LOCKSTEP_TRUST_ROOT_SHA256", &["deploy-endpoint"], "SHA-256 of policy/trust-root.json; another digest refuses.";
+    TRUST_ROOT_VERSION_ID = "LOCKSTEP_TRUST_ROOT_VERSION_ID", &["launch-training", "deploy-endpoint"], "S3 version of policy/trust-root.json.";
+    TRUST_ROOT_SHA256 = "LOCKSTEP_TRUST_ROOT_SHA256", &["launch-training", "deploy-endpoint"], "SHA-256 of policy/trust-root.json; another digest refuses.";
     TOPIC_ARN = "LOCKSTEP_TOPIC_ARN", &["approve-package", "seal-run"], "Topic of notifications.";
 }
 

@@ -371,7 +371,16 @@ async fn admitted(work: &Bucket, id: &str, asked: Asked<'_>, policy_sha256: Sha2
     };
     let link =
         LinkRef { key: format!("{}admit-run/link.json", run_id.prefix()), sha256: Sha256Digest::of("link") };
-    RunContext { run_id, execution_arn, plan, policy_sha256, endpoint: "tiny-lm".to_owned(), limits, link }
+    RunContext {
+        run_id,
+        execution_arn,
+        plan,
+        policy_sha256,
+        endpoint: "tiny-lm".to_owned(),
+        promoted: false,
+        limits,
+        link,
+    }
 }
 
 /// How a step ended a run.

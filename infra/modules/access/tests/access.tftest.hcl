@@ -216,7 +216,7 @@ run "lets_submitters_write_requests_and_their_teams_data_only" {
     condition = toset(flatten([
       for statement in jsondecode(aws_iam_role_policy.people["research-submitter"].policy).Statement : statement.Resource if contains(flatten([statement.Action]), "s3:PutObject")
       ])) == toset([
-      "arn:aws:s3:::lockstep-intake-123456789012/requests/$${aws:userid}/*",
+      "arn:aws:s3:::lockstep-intake-123456789012/promotions/$${aws:userid}/*", "arn:aws:s3:::lockstep-intake-123456789012/requests/$${aws:userid}/*",
       "arn:aws:s3:::lockstep-work-123456789012/datasets/training/research/*",
     ])
     error_message = "A submitter may write requests under their own id and their team's training data, and nothing else: no evaluation data, no other team's."
@@ -441,7 +441,7 @@ run "keeps_task_tokens_secrets_and_keys_from_people" {
     condition = toset(flatten([
       for statement in jsondecode(aws_iam_policy.boundary.policy).Statement : statement.Resource if statement.Effect == "Allow" && contains(flatten([statement.Action]), "s3:PutObject")
       ])) == toset([
-      "arn:aws:s3:::lockstep-intake-123456789012/requests/*", "arn:aws:s3:::lockstep-work-123456789012/datasets/training/*", "arn:aws:s3:::lockstep-trail-123456789012/athena/*",
+      "arn:aws:s3:::lockstep-intake-123456789012/promotions/*", "arn:aws:s3:::lockstep-intake-123456789012/requests/*", "arn:aws:s3:::lockstep-work-123456789012/datasets/training/*", "arn:aws:s3:::lockstep-trail-123456789012/athena/*",
     ])
     error_message = "People may write nowhere that something verified is, whatever is attached to their roles."
   }

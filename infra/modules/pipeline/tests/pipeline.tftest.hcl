@@ -129,8 +129,8 @@ run "encrypts_and_keeps" {
       for purpose, config in aws_s3_bucket_lifecycle_configuration.this : [
         for rule in config.rule : "${purpose} ${rule.filter[0].prefix}" if length(rule.noncurrent_version_expiration) > 0 || length(rule.expiration) > 0
       ]
-    ])) == toset(["work runs/"])
-    error_message = "Nothing may expire but the former versions of what runs keep in the work bucket."
+    ])) == toset(["intake promotions/", "work runs/"])
+    error_message = "Nothing may expire but the former versions of what runs keep in the work bucket, and what was carried to be promoted."
   }
   assert {
     condition     = one(aws_dynamodb_table.coordination.server_side_encryption).enabled && one(aws_dynamodb_table.coordination.point_in_time_recovery).enabled && one(aws_dynamodb_table.coordination.ttl).enabled
@@ -178,8 +178,12 @@ run "signs_with_one_key_a_function" {
     error_message = "The trust root must hold the nine public keys."
   }
   assert {
-    condition     = toset([for verb, function in aws_lambda_function.this : verb if contains(keys(one(function.environment).variables), "LOCKSTEP_TRUST_ROOT_SHA256")]) == toset(["deploy-endpoint"])
-    error_message = "Only the verifier may be told the trust root."
+    condition     = jsondecode(aws_s3_object.trust_root.content).promotes_from == []
+    error_message = "Without a word, no other account's runs may be promoted."
+  }
+  assert {
+    condition     = toset([for verb, function in aws_lambda_function.this : verb if contains(keys(one(function.environment).variables), "LOCKSTEP_TRUST_ROOT_SHA256")]) == toset(["deploy-endpoint", "launch-training"])
+    error_message = "Only those who verify may be told the trust root: before deployment, and when a run is promoted."
   }
 }
 
@@ -396,7 +400,9 @@ run "builds_walls_between_buckets" {
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_s3_bucket_policy.this["intake"].policy).Statement :
-      statement.Effect == "Deny" && try(statement.NotResource, "") == "arn:aws:s3:::lockstep-intake-123456789012/requests/$${aws:userid}/*"
+      statement.Effect == "Deny" && toset(flatten([try(statement.NotResource, [])])) == toset([
+        "arn:aws:s3:::lockstep-intake-123456789012/promotions/$${aws:userid}/*", "arn:aws:s3:::lockstep-intake-123456789012/requests/$${aws:userid}/*",
+      ])
     ])
     error_message = "A request's prefix must be its submitter's id."
   }
@@ -660,4 +666,47 @@ run "refuses_to_tell_over_plain_http" {
   }
 
   expect_failures = [var.alert_subscribers]
+}
+
+run "promotes_from_whom_it_is_told" {
+  command = plan
+
+  variables {
+    promotes_from = [{
+      schema        = "lockstep/trust-root/v1"
+      promotes_from = []
+      keys = [{
+        keyid           = "arn:aws:kms:us-east-1:210987654321:key/1"
+        function        = "seal-run"
+        public_key      = "MFkw"
+        predicate_types = ["lockstep/record/v1"]
+        not_before      = "2026-01-01T00:00:00Z"
+      }]
+    }]
+  }
+
+  assert {
+    condition     = length(var.promotes_from) == 1
+    error_message = "A trust root as another account's output has it must be taken."
+  }
+}
+
+run "refuses_a_trust_root_that_is_none" {
+  command = plan
+
+  variables {
+    promotes_from = [{ schema = "lockstep/trust-root/v1" }]
+  }
+
+  expect_failures = [var.promotes_from]
+}
+
+run "refuses_to_forget_promotions_at_once" {
+  command = plan
+
+  variables {
+    forget_promotions_after_days = 0
+  }
+
+  expect_failures = [var.forget_promotions_after_days]
 }
