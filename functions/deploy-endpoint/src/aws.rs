@@ -3,16 +3,22 @@
 use aws_sdk_sagemaker::{
     Client,
     types::{
-        Alarm, AutoRollbackConfig, BlueGreenUpdatePolicy, CaptureContentTypeHeader, CaptureMode,
-        CaptureOption, ContainerDefinition, DataCaptureConfig, DeploymentConfig, ModelCompressionType,
-        ModelDataSource, ProductionVariant, ProductionVariantInstanceType, S3ModelDataSource,
-        S3ModelDataType, Tag, TrafficRoutingConfig, TrafficRoutingConfigType, VpcConfig,
+        Alarm, AutoRollbackConfig, BlueGreenUpdatePolicy, CapacitySize, CapacitySizeType,
+        CaptureContentTypeHeader, CaptureMode, CaptureOption, ContainerDefinition, DataCaptureConfig,
+        DeploymentConfig, ModelCompressionType, ModelDataSource, ProductionVariant,
+        ProductionVariantInstanceType, S3ModelDataSource, S3ModelDataType, Tag, TrafficRoutingConfig,
+        TrafficRoutingConfigType, VariantProperty, VariantPropertyType, VpcConfig,
     },
 };
 use contract::{Artifact, RunPlan, takes_volume_key};
 use runtime::{AwsFailure, failed, is_missing};
 
-use crate::{error::DeployError, policy::EndpointState, settings::Settings};
+use crate::{
+    error::DeployError,
+    policy::EndpointState,
+    rollout::{Rollout, Steps},
+    settings::Settings,
+};
 
 /// Describes the endpoint; `None` when there is none.
 ///
@@ -39,6 +45,12 @@ pub async fn describe(sagemaker: &Client, endpoint: &str) -> Result<Option<Endpo
             .pending_deployment_summary()
             .and_then(|pending| pending.endpoint_config_name())
             .map(str::to_owned),
+        instances: described
+            .production_variants()
+            .iter()
+            .filter_map(|variant| variant.current_instance_count())
+            .filter_map(|count| u32::try_from(count).ok())
+            .sum(),
         reason: described.failure_reason().map(str::to_owned),
         images,
     }))
@@ -117,7 +129,6 @@ pub async fn create_config(
     plan: &RunPlan,
 ) -> Result<(), DeployError> {
     let endpoint = &plan.request.endpoint;
-    let as_i32 = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
     let variant = ProductionVariant::builder()
         .variant_name("primary")
         .model_name(plan.run_id.serving_name())
@@ -161,6 +172,27 @@ pub async fn create_endpoint(sagemaker: &Client, plan: &RunPlan) -> Result<(), D
     tolerate(sent.map(drop).map_err(failed("sagemaker:CreateEndpoint")))
 }
 
+fn as_i32(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+fn routing(rollout: &Rollout) -> TrafficRoutingConfig {
+    let size = |instances| {
+        CapacitySize::builder().r#type(CapacitySizeType::InstanceCount).value(as_i32(instances)).build()
+    };
+    let routing = TrafficRoutingConfig::builder().wait_interval_in_seconds(as_i32(rollout.wait_seconds));
+    match rollout.steps {
+        Steps::AllAtOnce => routing.r#type(TrafficRoutingConfigType::AllAtOnce),
+        Steps::Canary { instances } => {
+            routing.r#type(TrafficRoutingConfigType::Canary).canary_size(size(instances))
+        }
+        Steps::Linear { instances } => {
+            routing.r#type(TrafficRoutingConfigType::Linear).linear_step_size(size(instances))
+        }
+    }
+    .build()
+}
+
 /// Updates the endpoint, blue/green: the old fleet serves until the new one is healthy and no alarm fires.
 /// Without alarms SageMaker does not roll back by itself.
 ///
@@ -170,32 +202,31 @@ pub async fn update_endpoint(
     sagemaker: &Client,
     settings: &Settings,
     plan: &RunPlan,
+    rollout: &Rollout,
 ) -> Result<(), DeployError> {
     let endpoint = &plan.request.endpoint;
     let alarms =
         settings.endpoints.get(&endpoint.name).map(|declared| declared.alarms.clone()).unwrap_or_default();
     let rollback = AutoRollbackConfig::builder()
         .set_alarms(Some(alarms.into_iter().map(|name| Alarm::builder().alarm_name(name).build()).collect()));
-    // All at once: a canary takes at most half the fleet, and the smallest fleet is one instance.
-    let routing = TrafficRoutingConfig::builder()
-        .r#type(TrafficRoutingConfigType::AllAtOnce)
-        .wait_interval_in_seconds(60)
-        .build();
     let blue_green = BlueGreenUpdatePolicy::builder()
-        .traffic_routing_configuration(routing)
-        .termination_wait_in_seconds(60)
-        .maximum_execution_timeout_in_seconds(3600);
+        .traffic_routing_configuration(routing(rollout))
+        .termination_wait_in_seconds(as_i32(rollout.bake_seconds))
+        .maximum_execution_timeout_in_seconds(as_i32(rollout.timeout_seconds));
     let deployment = DeploymentConfig::builder()
         .blue_green_update_policy(blue_green.build())
         .auto_rollback_configuration(rollback.build());
-    sagemaker
+    let mut update = sagemaker
         .update_endpoint()
         .endpoint_name(&endpoint.name)
         .endpoint_config_name(plan.run_id.serving_name())
         .retain_all_variant_properties(true)
-        .deployment_config(deployment.build())
-        .send()
-        .await
-        .map_err(failed("sagemaker:UpdateEndpoint"))?;
+        .deployment_config(deployment.build());
+    if !rollout.keeps_fleet {
+        let count =
+            VariantProperty::builder().variant_property_type(VariantPropertyType::DesiredInstanceCount);
+        update = update.exclude_retained_variant_properties(count.build());
+    }
+    update.send().await.map_err(failed("sagemaker:UpdateEndpoint"))?;
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::{
     aws,
     error::DeployError,
     policy::{self, Action},
+    rollout,
     settings::Settings,
 };
 
@@ -110,7 +111,11 @@ impl DeployEndpoint {
         aws::create_config(&self.sagemaker, &self.settings, &plan).await?;
         match action {
             Action::Create => aws::create_endpoint(&self.sagemaker, &plan).await?,
-            Action::Update => aws::update_endpoint(&self.sagemaker, &self.settings, &plan).await?,
+            Action::Update => {
+                let instances_now = now.map_or(0, |state| state.instances);
+                let rollout = rollout::plan(&plan.request.endpoint, instances_now);
+                aws::update_endpoint(&self.sagemaker, &self.settings, &plan, &rollout).await?;
+            }
             // A retry: what the first try asked for may be there already, its event long gone.
             Action::Nothing => {
                 if now.is_some_and(|state| matches!(state.status.as_str(), "InService" | "Failed")) {

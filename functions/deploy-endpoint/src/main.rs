@@ -4,6 +4,7 @@ mod aws;
 mod error;
 mod handler;
 mod policy;
+mod rollout;
 mod settings;
 
 use std::sync::Arc;

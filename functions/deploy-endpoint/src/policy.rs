@@ -13,6 +13,8 @@ pub struct EndpointState {
     pub pending: Option<String>,
     /// Why it failed or rolled back.
     pub reason: Option<String>,
+    /// Instances of the variant.
+    pub instances: u32,
     /// `ResolvedImage` of every variant.
     pub images: Vec<String>,
 }
@@ -112,6 +114,7 @@ mod tests {
             config: config.into(),
             pending: None,
             reason: None,
+            instances: 1,
             images: vec!["r/i@sha256:a".into()],
         }
     }

@@ -297,7 +297,8 @@ pub fn limits(request: &Request, policy: &Policy, sweep_seconds: u32) -> Limits 
         approval_seconds: at_least(
             asked.and_then(|l| l.approval_seconds).unwrap_or(policy.approval.max_seconds),
         ),
-        deployment_seconds: at_least(2 * 3600),
+        // SageMaker's own timeout of an update ends before.
+        deployment_seconds: at_least(9 * 3600),
         heartbeat_seconds,
     }
 }

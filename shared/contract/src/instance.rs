@@ -13,6 +13,12 @@ pub fn takes_volume_key(instance_type: &str) -> bool {
     !NVME_FAMILIES.contains(&family)
 }
 
+/// Whether SageMaker shifts traffic between fleets of this type.
+/// <https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html>
+pub fn takes_traffic_shifting(instance_type: &str) -> bool {
+    instance_type.split('.').nth(1) != Some("inf1")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

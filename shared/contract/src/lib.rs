@@ -38,7 +38,7 @@ pub use content_kind::ContentKind;
 pub use digest::{DigestInvalid, Sha256Digest};
 pub use error_name::ErrorName;
 pub use gate::Gate;
-pub use instance::takes_volume_key;
+pub use instance::{takes_traffic_shifting, takes_volume_key};
 pub use location::{DataPin, LinkRef, ObjectRef, S3Uri, S3UriInvalid};
 pub use manifest::{Manifest, ManifestFile};
 pub use metrics::{METRICS_SCHEMA, ModelMetrics, Score};
@@ -50,8 +50,8 @@ pub use policy::{
 pub use principal::same_principal;
 pub use progress::{TransferProgress, TransferTotal};
 pub use request::{
-    EndpointRequest, EvaluationRequest, LimitRequest, Promotion, REQUEST_SCHEMA, RegistryRequest, Request,
-    RequestInvalid, SourceRequest, SpotRequest, TrainingRequest,
+    DeploymentRequest, EndpointRequest, EvaluationRequest, LimitRequest, Promotion, REQUEST_SCHEMA,
+    RegistryRequest, Request, RequestInvalid, SourceRequest, SpotRequest, Strategy, TrainingRequest,
 };
 pub use run_id::{RunId, RunIdInvalid};
 pub use schemas::state_schemas;

@@ -182,6 +182,40 @@ pub struct EndpointRequest {
     pub instance_count: u32,
     /// Percentage of calls whose input and output are captured, 0 to 100.
     pub capture_percent: u32,
+    /// How traffic comes to a new version of an endpoint that serves already. Without it: a canary of a tenth where
+    /// there are instances enough, else all at once; five minutes each, and five more in which the old fleet waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<DeploymentRequest>,
+}
+
+/// How traffic comes to a new version: SageMaker's blue/green deployment.
+/// <https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html>
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentRequest {
+    /// In which steps.
+    pub strategy: Strategy,
+    /// Percentage of the fleet that a canary, or each linear step, takes; 1 to 50, and 10 to 50 for linear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u32>,
+    /// Seconds between steps, in which an alarm rolls back; at most 3600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_seconds: Option<u32>,
+    /// Seconds that the old fleet stays after all traffic has left it, in which an alarm still rolls back; at most 3600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_seconds: Option<u32>,
+}
+
+/// In which steps traffic comes to a new version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// In one.
+    AllAtOnce,
+    /// In two: a part, and after a while the rest.
+    Canary,
+    /// In equal ones.
+    Linear,
 }
 
 /// Waits, in seconds.
@@ -291,6 +325,7 @@ impl Request {
         if self.endpoint.capture_percent > 100 {
             return refuse("endpoint.capture_percent", &self.endpoint.capture_percent, "write 0 to 100");
         }
+        self.check_deployment()?;
         if self.training.data.uri == self.evaluation.data.uri
             || self.training.data.sha256 == self.evaluation.data.sha256
         {
@@ -304,6 +339,48 @@ impl Request {
             {
                 let remedy = "let `lockstep promote` write it: s3://<intake>/promotions/<userid>/<run id>/evidence.json";
                 return refuse("promotion.evidence", &promotion.evidence, remedy);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_deployment(&self) -> Result<(), RequestInvalid> {
+        let refuse = |field, value: &dyn ToString, remedy| {
+            Err(RequestInvalid::Field { field, value: value.to_string(), remedy })
+        };
+        let Some(asked) = &self.endpoint.deployment else { return Ok(()) };
+        let least = match asked.strategy {
+            Strategy::AllAtOnce if asked.percent.is_some() => {
+                let remedy = "leave it out: all at once takes the whole fleet";
+                return refuse("endpoint.deployment.percent", &asked.percent.unwrap_or_default(), remedy);
+            }
+            Strategy::AllAtOnce => None,
+            Strategy::Canary => Some(1),
+            // SageMaker takes a canary's part as small as an instance, and a linear step of a tenth at least.
+            Strategy::Linear => Some(10),
+        };
+        if let Some(least) = least {
+            if self.endpoint.instance_count < 2 {
+                let remedy =
+                    "write 2 or more: traffic cannot be parted over one instance; or deploy all-at-once";
+                return refuse("endpoint.instance_count", &self.endpoint.instance_count, remedy);
+            }
+            if !crate::takes_traffic_shifting(&self.endpoint.instance_type) {
+                let remedy =
+                    "choose another type, or deploy all-at-once: SageMaker shifts no traffic on this one";
+                return refuse("endpoint.instance_type", &self.endpoint.instance_type, remedy);
+            }
+            if let Some(percent) = asked.percent.filter(|percent| !(least..=50).contains(percent)) {
+                let remedy = "write 1 to 50 for a canary, 10 to 50 for linear, as SageMaker asks";
+                return refuse("endpoint.deployment.percent", &percent, remedy);
+            }
+        }
+        for (field, seconds) in [
+            ("endpoint.deployment.wait_seconds", asked.wait_seconds),
+            ("endpoint.deployment.bake_seconds", asked.bake_seconds),
+        ] {
+            if let Some(seconds) = seconds.filter(|seconds| *seconds > 3600) {
+                return refuse(field, &seconds, "write at most 3600, as SageMaker asks");
             }
         }
         Ok(())
@@ -379,6 +456,33 @@ mod tests {
         let mut request = sample();
         request["training"]["spot"] = serde_json::json!({"max_wait_seconds": 59});
         assert!(Request::parse(request.to_string().as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_deployment_that_sagemaker_would_refuse_is_refused_first() {
+        let asked = |instances: u32, kind: &str, deployment: serde_json::Value| {
+            let mut request = sample();
+            request["endpoint"]["instance_count"] = instances.into();
+            request["endpoint"]["instance_type"] = kind.into();
+            request["endpoint"]["deployment"] = deployment;
+            Request::parse(request.to_string().as_bytes()).map_err(|error| error.to_string())
+        };
+        let canary = serde_json::json!({"strategy": "canary", "percent": 10, "wait_seconds": 60});
+        asked(2, "ml.m5.large", canary.clone()).unwrap();
+        let linear = serde_json::json!({"strategy": "linear", "percent": 9});
+        let whole = serde_json::json!({"strategy": "all-at-once", "percent": 10});
+        let long = serde_json::json!({"strategy": "canary", "bake_seconds": 3601});
+        for (instances, kind, deployment, field) in [
+            (1, "ml.m5.large", canary.clone(), "endpoint.instance_count"),
+            (2, "ml.inf1.xlarge", canary, "endpoint.instance_type"),
+            (2, "ml.m5.large", linear, "endpoint.deployment.percent"),
+            (1, "ml.m5.large", whole, "endpoint.deployment.percent"),
+            (2, "ml.m5.large", long, "endpoint.deployment.bake_seconds"),
+            (2, "ml.m5.large", serde_json::json!({"strategy": "blue"}), "all-at-once"),
+        ] {
+            let message = asked(instances, kind, deployment).unwrap_err();
+            assert!(message.contains(field), "{message}");
+        }
     }
 
     #[test]
