@@ -3,11 +3,23 @@
 //! A [`grid`](Grid) counts values of a feature between the points of a baseline; [`psi`] and [`ks`] are computed from
 //! such counts, so that the memory that a comparison needs does not grow with what is compared.
 
+pub mod baseline;
 pub mod capture;
 mod grid;
 pub mod ks;
 pub mod lines;
+mod outcomes;
 pub mod psi;
+pub mod quality;
+mod reservoir;
 pub mod row;
+mod settings;
+pub mod verdict;
+mod window;
 
+pub use baseline::Baseline;
 pub use grid::{Counts, Grid};
+pub use outcomes::Outcomes;
+pub use settings::{OutcomeSettings, Positive, Settings, SettingsInvalid, Task};
+pub use verdict::{Outcome, Report};
+pub use window::Window;

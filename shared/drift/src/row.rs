@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -97,7 +98,7 @@ impl Row {
 }
 
 /// Names for CSV's columns, in order; those beyond are named by position.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Columns {
     /// Of inputs.
@@ -167,7 +168,6 @@ pub fn rows(capture: &Capture, columns: &Columns) -> Result<Vec<Row>, RowProblem
 /// When it cannot be read.
 pub fn labels(payload: &Payload) -> Result<Vec<Option<Value>>, RowProblem> {
     let mut labels = Vec::new();
-    // Several values on one line are several rows' labels only where each has a line of its own.
     for mut row in read_named(payload, "label", "", &[])? {
         let lone = (row.len() == 1).then(|| row.keys().next().cloned()).flatten();
         let label = row.remove("label").or_else(|| lone.and_then(|name| row.remove(&name)));
