@@ -35,6 +35,28 @@ pub enum Error {
     /// What was stored is not what was sent.
     #[error(transparent)]
     Unverified(#[from] Unverified),
+    /// A program that computes drift failed.
+    #[error("{program}: {said}")]
+    Drift {
+        /// Which.
+        program: &'static str,
+        /// The end of what it said.
+        said: String,
+    },
+    /// The programs do not agree, so that their times cannot be compared.
+    #[error("column {column}: {figure} is {ours:e}, and {theirs:e} by {program}")]
+    Disagree {
+        /// Where.
+        column: usize,
+        /// On what.
+        figure: &'static str,
+        /// Our figure.
+        ours: f64,
+        /// The other's.
+        theirs: f64,
+        /// Whose.
+        program: &'static str,
+    },
     /// Invocation after invocation stored nothing.
     #[error("{0} invocations in a row stored nothing")]
     Stuck(usize),

@@ -1,6 +1,8 @@
 //! Benchmarks: the release binaries against what else does their work, in one run and on one machine.
 
 #[cfg(target_os = "linux")]
+mod drift;
+#[cfg(target_os = "linux")]
 mod error;
 #[cfg(target_os = "linux")]
 mod http;
@@ -25,13 +27,22 @@ use std::process::ExitCode;
 enum Benchmark {
     /// The verified transfer from the Hub to S3, against Python
     Transfer(transfer::TransferArgs),
+    /// PSI and KS over many values, against numpy and scipy
+    Drift(drift::DriftArgs),
+    /// What is measured of `drift`: a process of its own
+    #[command(hide = true)]
+    DriftWorker(drift::worker::WorkerArgs),
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Benchmark::Transfer(args) = clap::Parser::parse();
-    transfer::run(args).await.unwrap_or_else(|error| {
+    let measured = match clap::Parser::parse() {
+        Benchmark::Transfer(args) => transfer::run(args).await,
+        Benchmark::Drift(args) => drift::run(args).await,
+        Benchmark::DriftWorker(args) => drift::worker::run(&args),
+    };
+    measured.unwrap_or_else(|error| {
         screen::say(&format!("error: {error}"));
         ExitCode::FAILURE
     })

@@ -35,6 +35,10 @@ pub const BUILD: Requirements =
 pub const MODEL_SIGNING: Requirements =
     Requirements { name: "model-signing", text: include_str!("../python/requirements/model-signing.txt") };
 
+/// numpy and scipy: what drift's figures are held to and measured against.
+pub const SCIPY: Requirements =
+    Requirements { name: "numpy and scipy", text: include_str!("../python/requirements/scipy.txt") };
+
 /// No environment could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn every_requirement_is_pinned_with_digests() {
-        for requirements in [MINISTACK, BUILD, MODEL_SIGNING] {
+        for requirements in [MINISTACK, BUILD, MODEL_SIGNING, SCIPY] {
             let pins = pins(requirements);
             assert!(!pins.is_empty());
             for (pin, digests) in pins {

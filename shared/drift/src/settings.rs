@@ -213,6 +213,18 @@ mod tests {
     }
 
     #[test]
+    fn the_guide_tells_the_defaults() {
+        let guide = include_str!("../../../docs/drift.md");
+        let (_, settings) = guide.split_once("## Settings").unwrap();
+        let start = settings.find('{').unwrap();
+        let end = settings.find("\n    }").unwrap() + "\n    }".len();
+        let told: Settings = serde_json::from_str(&settings[start..end]).unwrap();
+        assert_eq!(told, Settings::default());
+        let told: serde_json::Value = serde_json::from_str(&settings[start..end]).unwrap();
+        assert_eq!(told, serde_json::to_value(Settings::default()).unwrap());
+    }
+
+    #[test]
     fn outcomes_are_read_as_the_guide_writes_them() {
         let text = r#"{"outcomes": {"prediction": "output.score", "task": {"kind": "binary", "positive": {"at_least": 0.5}},
             "group": "input.region", "at_least": {"accuracy": 0.8}}}"#;
