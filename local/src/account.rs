@@ -43,6 +43,11 @@ const ENFORCE_VARIABLE: &str = "LOCKSTEP_ENFORCE_POLICIES";
 /// A URL that is asked before a function is invoked, and when it failed whether to invoke it once more.
 const REHEARSAL_VARIABLE: &str = "LOCKSTEP_REHEARSAL_URL";
 
+/// Seconds that a minute of what deployments wait lasts here; fractions too.
+const MINUTE_VARIABLE: &str = "LOCKSTEP_SECONDS_PER_MINUTE";
+/// Long enough for an alarm to ring in a wait of a minute: metrics arrive every second.
+const MINUTE: Duration = Duration::from_secs(3);
+
 /// Marks a folder whose logs were asked for.
 const KEPT: &str = "kept";
 
@@ -209,6 +214,7 @@ impl Account {
             account_id: ACCOUNT_ID.to_owned(),
             images: images.clone(),
             faults: options.faults.clone(),
+            minute: minute(),
         })?;
         let judge = enforces_policies().then(|| Wire::new(ministack.url(), REGION, ROOT_KEY));
         let calls = state_dir.join("calls.jsonl");
@@ -462,6 +468,11 @@ async fn sweep(account: Wire) {
 
 fn enforces_policies() -> bool {
     std::env::var(ENFORCE_VARIABLE).map_or(true, |value| value != "0")
+}
+
+fn minute() -> Duration {
+    let seconds = std::env::var(MINUTE_VARIABLE).ok().and_then(|value| value.parse::<f64>().ok());
+    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(MINUTE)
 }
 
 async fn make_user(account: &Wire, who: Identity) -> Result<Keys, Error> {

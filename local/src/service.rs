@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Who signed a request, as the account's STS answers it.
 ///
@@ -72,6 +73,8 @@ pub enum Fault {
     ScanNeverFinishes,
     /// An endpoint's update fails and the service rolls it back.
     EndpointRollsBack,
+    /// The model that an endpoint's update brings is healthy and answers every request with an error.
+    BadCanary,
 }
 
 /// The faults that are in force now; clones share one set.
@@ -131,6 +134,8 @@ pub struct Config {
     pub images: ImageStore,
     /// The faults in force.
     pub faults: Faults,
+    /// How long a minute of what a deployment waits lasts here.
+    pub minute: Duration,
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ async fn start() -> Account {
         account_id: ACCOUNT_ID.into(),
         images,
         faults: Faults::default(),
+        minute: Duration::from_secs(2),
     })
     .unwrap();
     Account {

@@ -65,7 +65,10 @@ const SAGEMAKER: [Named; 18] = [
         &["CreateEndpoint", "UpdateEndpoint"],
         &[("endpoint", "EndpointName"), ("endpoint-config", "EndpointConfigName")],
     ),
-    (&["DescribeEndpoint", "DeleteEndpoint"], &[("endpoint", "EndpointName")]),
+    (
+        &["DescribeEndpoint", "DeleteEndpoint", "UpdateEndpointWeightsAndCapacities"],
+        &[("endpoint", "EndpointName")],
+    ),
 ];
 
 /// Members that hand a role to SageMaker.

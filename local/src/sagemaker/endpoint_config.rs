@@ -37,6 +37,7 @@ const CONTENT_TYPES: Shape = Shape::List {
 const CREATE: &[Member] = &[
     must("EndpointConfigName", &shapes::NAME),
     must("ProductionVariants", &VARIANTS),
+    may("ShadowProductionVariants", &VARIANTS),
     may(
         "DataCaptureConfig",
         &Shape::Structure(&[
@@ -96,7 +97,7 @@ impl Inner {
             )));
         }
         refuse_what_contradicts(&request)?;
-        for variant in variants(&request) {
+        for variant in variants(&request).iter().chain(shadows(&request)) {
             let model = variant["ModelName"].as_str().unwrap_or_default();
             if !state.models.contains_key(model) {
                 return Err(self.no_model(model));
@@ -149,10 +150,20 @@ pub(super) fn variants(config: &Object) -> &[Value] {
     config.get("ProductionVariants").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
+/// Those that are asked what it is asked, and whose answers nobody gets.
+pub(super) fn shadows(config: &Object) -> &[Value] {
+    config.get("ShadowProductionVariants").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
 fn refuse_what_contradicts(request: &Object) -> Result<(), AwsError> {
     let key = request.get("KmsKeyId").and_then(Value::as_str).filter(|key| !key.is_empty());
     let mut names = std::collections::BTreeSet::new();
-    for variant in variants(request) {
+    if !shadows(request).is_empty() && (shadows(request).len() > 1 || variants(request).len() > 1) {
+        return Err(validation(
+            "When ShadowProductionVariants is given, there must be one production variant and one shadow variant.",
+        ));
+    }
+    for variant in variants(request).iter().chain(shadows(request)) {
         let name = variant["VariantName"].as_str().unwrap_or_default();
         if !names.insert(name) {
             return Err(validation(format!("Variant name {name} is used more than once.")));

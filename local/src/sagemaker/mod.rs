@@ -4,11 +4,14 @@
 mod association;
 mod autoscaling;
 mod backend;
+mod capture;
 mod container;
+mod deployment;
 mod endpoint;
 mod endpoint_config;
 mod events;
 mod experiment;
+mod fleet;
 mod image_scan;
 mod images;
 mod instance_types;
@@ -17,14 +20,17 @@ mod lineage;
 mod lineage_query;
 mod listing;
 mod logs;
+mod metrics;
 mod model;
 mod model_card;
 mod model_package;
 mod processing_job;
+mod rollout;
 mod staging;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod training_job;
 mod trial_component;
 mod trial_metrics;
@@ -42,8 +48,10 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use self::backend::Backend;
+use self::capture::Captures;
 use self::events::Events;
 use self::lineage::{ACTION, ARTIFACT, CONTEXT};
+use self::metrics::Metrics;
 use self::validation::Object;
 use crate::jobs::process::Spawner;
 use crate::service::{AwsError, Caller, Config, Service};
@@ -63,6 +71,8 @@ struct Inner {
     config: Config,
     backend: Backend,
     events: Events,
+    metrics: Metrics,
+    captures: Captures,
     spawner: Spawner,
     /// Speaks to containers that serve.
     containers: reqwest::Client,
@@ -131,6 +141,8 @@ impl SageMaker {
         Ok(Self(Arc::new(Inner {
             config,
             events: Events::start(backend.clone()),
+            metrics: Metrics::start(backend.clone()),
+            captures: Captures::start(backend.clone()),
             backend,
             spawner,
             containers: http,
@@ -218,6 +230,9 @@ impl SageMaker {
             (Service::SageMaker, "ListEndpointConfigs") => inner.list_endpoint_configs(&body),
             (Service::SageMaker, "CreateEndpoint") => inner.create_endpoint(&body),
             (Service::SageMaker, "UpdateEndpoint") => inner.update_endpoint(&body),
+            (Service::SageMaker, "UpdateEndpointWeightsAndCapacities") => {
+                inner.update_endpoint_weights_and_capacities(&body)
+            }
             (Service::SageMaker, "DescribeEndpoint") => inner.describe_endpoint(&body),
             (Service::SageMaker, "DeleteEndpoint") => inner.delete_endpoint(&body),
             (Service::SageMaker, "ListEndpoints") => inner.list_endpoints(&body),
@@ -252,8 +267,9 @@ impl SageMaker {
         self.0.invoke_endpoint(name, &headers, body).await
     }
 
-    /// Kills every process that was started and starts none from now on.
+    /// Kills every process that was started and starts none from now on. Captured traffic is written first.
     pub async fn shutdown(&self) {
+        self.0.captures.flush().await;
         self.0.spawner.shutdown().await;
     }
 }

@@ -27,6 +27,7 @@ struct Held {
     metrics: Vec<Value>,
     scan_on_push: bool,
     ringing: bool,
+    rings_on_errors: bool,
 }
 
 type Shared = Arc<Mutex<Held>>;
@@ -58,6 +59,7 @@ impl Account {
             account_id: "000000000000".into(),
             images,
             faults: faults.clone(),
+            minute: std::time::Duration::from_millis(200),
         })
         .unwrap();
         Self { sagemaker, faults, folder, held }
@@ -102,6 +104,11 @@ impl Account {
 
     pub(super) fn ring(&self) {
         self.held.lock().unwrap().ringing = true;
+    }
+
+    /// From now on the alarms ring once a server error was counted.
+    pub(super) fn ring_on_errors(&self) {
+        self.held.lock().unwrap().rings_on_errors = true;
     }
 
     pub(super) fn fault(&self, fault: Fault) {
@@ -199,7 +206,11 @@ fn operate(held: &mut Held, action: &str, asked: &Value) -> Response {
             json!({"repositories": [{"imageScanningConfiguration": {"scanOnPush": held.scan_on_push}}]})
         }
         "DescribeAlarms" => {
-            let state = if held.ringing { "ALARM" } else { "OK" };
+            let errors = held.metrics.iter().any(|metric| {
+                metric["MetricName"] == "Invocation5XXErrors"
+                    && metric["Values"].as_array().unwrap().contains(&json!(1.0))
+            });
+            let state = if held.ringing || (held.rings_on_errors && errors) { "ALARM" } else { "OK" };
             json!({"MetricAlarms": [{"AlarmName": asked["AlarmNames"][0], "StateValue": state}]})
         }
         _ => json!({}),

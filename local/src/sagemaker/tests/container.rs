@@ -110,6 +110,9 @@ fn converse(stream: TcpStream, weights: &str) {
         reader.read_exact(&mut body).unwrap();
         let (status, answer) = if head.starts_with("GET /ping") {
             (200, String::new())
+        } else if body == b"slow" {
+            std::thread::sleep(Duration::from_secs(1));
+            (200, format!(r#"[{{"generated_text": "{weights}"}}]"#))
         } else if body == b"bad" {
             (400, r#"{"error": "inputs is missing"}"#.to_owned())
         } else {

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::{event, until};
 use crate::service::Fault;
 
-async fn account() -> Account {
+pub(super) async fn account() -> Account {
     let account = Account::start().await;
     for (digest, weights) in [("one", "first"), ("two", "second"), ("bad", "broken")] {
         account.put(&format!("lockstep-work/artifacts/{digest}/model.safetensors"), weights);
@@ -28,7 +28,7 @@ async fn account() -> Account {
     account
 }
 
-fn config(name: &str, instances: u64) -> Value {
+pub(super) fn config(name: &str, instances: u64) -> Value {
     json!({
         "EndpointConfigName": name,
         "ProductionVariants": [{
@@ -43,7 +43,7 @@ fn config(name: &str, instances: u64) -> Value {
     })
 }
 
-async fn settled(account: &Account) -> Value {
+pub(super) async fn settled(account: &Account) -> Value {
     until(
         || account.call("DescribeEndpoint", json!({"EndpointName": "tiny-lm"})),
         |endpoint| matches!(endpoint["EndpointStatus"].as_str(), Some("InService" | "Failed")),
@@ -51,7 +51,7 @@ async fn settled(account: &Account) -> Value {
     .await
 }
 
-async fn create(account: &Account, config: &str) -> Value {
+pub(super) async fn create(account: &Account, config: &str) -> Value {
     account.call("CreateEndpoint", json!({"EndpointName": "tiny-lm", "EndpointConfigName": config})).await;
     settled(account).await
 }
@@ -68,7 +68,7 @@ fn update(config: &str) -> Value {
     })
 }
 
-async fn ask(account: &Account, body: &'static str) -> (u16, HeaderMap, Value) {
+pub(super) async fn ask(account: &Account, body: &'static str) -> (u16, HeaderMap, Value) {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", "application/json".parse().unwrap());
     let response =

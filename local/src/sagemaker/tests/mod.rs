@@ -4,6 +4,7 @@ mod account;
 mod approvals;
 mod cards;
 mod container;
+mod deployments;
 mod endpoints;
 mod evaluation;
 mod experiments;
