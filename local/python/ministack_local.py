@@ -29,6 +29,12 @@ IAM
 EC2
 15. Security-group rules keep their prefix lists; a subnet is behind its VPC's default ACL from the start, an ACL is found
     by its subnet, and entries keep their ports.
+CloudWatch
+16. Alarms are evaluated every second, not only when a metric is put; by their dimensions, period by period,
+    `DatapointsToAlarm` of `EvaluationPeriods`, with `TreatMissingData`: so that one endpoint's errors ring no other's
+    alarm, and an alarm ends when its cause does. Periods slide by the second and the present one counts as it is. A state
+    that SetAlarmState set stays for one period.
+17. Every change of an alarm's state is an event, `CloudWatch Alarm State Change`.
 
 Environment: GATEWAY_PORT, BIND_HOST=127.0.0.1, IOT_MTLS_ENABLED=0, SFTP_ENABLED=0, AWS_ENDPOINT_URL (what Lambdas
 are given), AUTH=true (policies are enforced), LOCKSTEP_DECISIONS (a file; every decision about a role's session is added to
@@ -41,6 +47,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import operator
 import os
 import re
 import sys
@@ -51,6 +58,7 @@ import urllib.request
 import ministack.core.iam_actions as iam_actions
 import ministack.core.iam_evaluator as iam_evaluator
 import ministack.core.lambda_runtime as lambda_runtime
+import ministack.services.cloudwatch as cloudwatch
 import ministack.services.cloudwatch_logs as cloudwatch_logs
 import ministack.services.ec2 as ec2
 import ministack.services.eventbridge as eventbridge
@@ -60,7 +68,8 @@ import ministack.services.scheduler as scheduler
 import ministack.services.stepfunctions as stepfunctions
 import ministack.services.sts as sts
 from ministack.app import main
-from ministack.core.responses import error_response_json, json_response, now_iso
+from ministack.core.responses import (
+    error_response_json, json_response, now_iso, request_scope)
 
 ExecutionError = stepfunctions._ExecutionError
 
@@ -670,5 +679,117 @@ ec2._ACTION_MAP |= {
     "ReplaceNetworkAclEntry": keeping_ports(ec2._replace_network_acl_entry),
 }
 
+# --- CloudWatch -------------------------------------------------------------------------------------------------
+
+_COMPARISONS = {
+    "GreaterThanOrEqualToThreshold": (operator.ge, "greater than or equal to"),
+    "GreaterThanThreshold": (operator.gt, "greater than"),
+    "LessThanThreshold": (operator.lt, "less than"),
+    "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
+}
+_alarm_states = threading.Lock()
+_alarms_held = {}
+_dispatch_alarm_actions = cloudwatch._dispatch_alarm_actions
+_set_alarm_state = cloudwatch._set_alarm_state
+
+
+def statistics_of_periods(alarm, now):
+    """The statistic of each evaluation period, the latest first; None where there is no data."""
+    dimensions = {d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []}
+    key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
+    unit, length = alarm.get("Unit"), alarm["Period"]
+    periods = [[] for _ in range(alarm["EvaluationPeriods"])]
+    for point in list(cloudwatch._metrics.get(key) or []):
+        place = int((now - point["Timestamp"]) // length)
+        if 0 <= place < len(periods) and unit in (None, "", point.get("Unit")):
+            periods[place].append(point)
+    name = alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"
+    return [
+        cloudwatch._stat_value(cloudwatch._calc_stats(points), name, points) if points else None for points in periods]
+
+
+def state_of_alarm(alarm, values):
+    """The state that these values mean, and why; no state where it stays as it is."""
+    compare, words = _COMPARISONS[alarm["ComparisonOperator"]]
+    threshold, needed = alarm["Threshold"], alarm.get("DatapointsToAlarm") or len(values)
+    treatment = alarm.get("TreatMissingData") or "missing"
+    present = [value for value in values if value is not None]
+    breaching = [value for value in present if compare(value, threshold)]
+    count = len(breaching) + (len(values) - len(present) if treatment == "breaching" else 0)
+    if count >= needed:
+        return "ALARM", (f"Threshold Crossed: {count} out of the last {len(values)} datapoints {breaching} was {words} the "
+                         f"threshold ({threshold}).")
+    if present or treatment in ("breaching", "notBreaching"):
+        return "OK", (f"Threshold Crossed: {len(values) - count} out of the last {len(values)} datapoints {present} was "
+                      f"not {words} the threshold ({threshold}).")
+    if treatment == "ignore":
+        return None, ""
+    return "INSUFFICIENT_DATA", f"Insufficient Data: {len(values)} datapoints were unknown."
+
+
+def evaluate_alarm(alarm):
+    # An alarm on an expression has neither; the release does not evaluate it.
+    if not alarm.get("Namespace") or not alarm.get("MetricName") or alarm.get("ComparisonOperator") not in _COMPARISONS:
+        return
+    with _alarm_states:
+        now = time.time()
+        if _alarms_held.get(alarm["AlarmArn"], 0) > now:
+            return
+        state, reason = state_of_alarm(alarm, statistics_of_periods(alarm, now))
+        before = alarm["StateValue"]
+        if state is None or state == before:
+            return
+        alarm |= {"StateValue": state, "StateReason": reason, "StateUpdatedTimestamp": int(now)}
+    # Not under the lock: who is told may put a metric, and wait for it.
+    cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def dispatch_alarm_actions_and_tell(alarm, before, state, reason):
+    statistic = {
+        "metric": {
+            "namespace": alarm.get("Namespace"), "name": alarm.get("MetricName"),
+            "dimensions": {d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []},
+        },
+        "period": alarm.get("Period"),
+        "stat": alarm.get("ExtendedStatistic") or alarm.get("Statistic"),
+    }
+    metrics = [{"id": "m1", "metricStat": statistic, "returnData": True}] if alarm.get("MetricName") else []
+    time_of_change = time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime())
+    detail = {
+        "alarmName": alarm["AlarmName"],
+        "state": {"value": state, "reason": reason, "timestamp": time_of_change},
+        "previousState": {"value": before},
+        "configuration": {"description": alarm.get("AlarmDescription") or "", "metrics": metrics},
+    }
+    eventbridge._put_events({"Entries": [{
+        "Source": "aws.cloudwatch", "DetailType": "CloudWatch Alarm State Change",
+        "Resources": [alarm["AlarmArn"]], "Detail": json.dumps(detail),
+    }]})
+    _dispatch_alarm_actions(alarm, before, state, reason)
+
+
+def set_alarm_state_for_a_period(params, cbor_data, is_cbor, is_json=False):
+    name = cbor_data.get("AlarmName", "") if is_cbor or is_json else cloudwatch._p(params, "AlarmName")
+    alarm = cloudwatch._alarms.get(name)
+    if alarm:
+        _alarms_held[alarm["AlarmArn"]] = time.time() + alarm["Period"]
+    return _set_alarm_state(params, cbor_data, is_cbor, is_json)
+
+
+def evaluate_alarms_every_second():
+    while True:
+        time.sleep(1)
+        for account, region in {(account, region) for account, region, _ in list(cloudwatch._alarms._data)}:
+            with request_scope(account, region):
+                cloudwatch._evaluate_all_alarms()
+
+
+cloudwatch._evaluate_alarm = evaluate_alarm
+cloudwatch._dispatch_alarm_actions = dispatch_alarm_actions_and_tell
+cloudwatch._set_alarm_state = set_alarm_state_for_a_period
+
 if __name__ == "__main__":
+    threading.Thread(target=evaluate_alarms_every_second, daemon=True).start()
     sys.exit(main())

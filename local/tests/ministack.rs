@@ -295,3 +295,95 @@ async fn a_functions_log_goes_to_a_group_that_exists_and_makes_none() {
     let events = wire.json("logs", "Logs_20140328.FilterLogEvents", &group).await.unwrap();
     assert!(events.to_string().contains("a line of the log"), "{events}");
 }
+
+async fn monitor(wire: &Wire, operation: &str, input: Value) -> Value {
+    wire.json("monitoring", &format!("GraniteServiceVersion20100801.{operation}"), &input).await.unwrap()
+}
+
+async fn alarm(wire: &Wire, name: &str, changes: Value) {
+    let mut request = json!({
+        "AlarmName": name, "Namespace": "AWS/SageMaker", "MetricName": "Invocation5XXErrors", "Statistic": "Sum",
+        "Dimensions": [{"Name": "EndpointName", "Value": "a"}], "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "Threshold": 1, "Period": 10, "EvaluationPeriods": 1, "TreatMissingData": "notBreaching",
+    });
+    for (member, value) in changes.as_object().unwrap() {
+        request[member] = value.clone();
+    }
+    monitor(wire, "PutMetricAlarm", request).await;
+}
+
+/// Puts values of a metric of endpoint `a`, as old as that.
+async fn put(wire: &Wire, metric: &str, values: Value, age: i64) {
+    let at = jiff::Timestamp::now().as_second() - age;
+    let datum = json!({
+        "MetricName": metric, "Dimensions": [{"Name": "EndpointName", "Value": "a"}], "Timestamp": at, "Values": values,
+    });
+    monitor(wire, "PutMetricData", json!({ "Namespace": "AWS/SageMaker", "MetricData": [datum] })).await;
+}
+
+async fn state_of(wire: &Wire, alarm: &str) -> String {
+    let described = monitor(wire, "DescribeAlarms", json!({ "AlarmNames": [alarm] })).await;
+    described["MetricAlarms"][0]["StateValue"].as_str().unwrap().to_owned()
+}
+
+async fn becomes(wire: &Wire, alarm: &str, state: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while state_of(wire, alarm).await != state {
+        assert!(Instant::now() < deadline, "{alarm} is {} and not {state}", state_of(wire, alarm).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_rings_for_its_own_endpoint_and_ends_when_its_cause_does() {
+    let (_ministack, wire, _state) = start().await;
+    alarm(&wire, "own", json!({})).await;
+    alarm(&wire, "other", json!({ "Dimensions": [{"Name": "EndpointName", "Value": "b"}] })).await;
+    alarm(&wire, "unknown", json!({ "MetricName": "Nothing", "TreatMissingData": "missing" })).await;
+    alarm(&wire, "twice", json!({ "EvaluationPeriods": 3, "DatapointsToAlarm": 2 })).await;
+    let slow = json!({
+        "MetricName": "ModelLatency", "ExtendedStatistic": "p99", "Statistic": null, "Threshold": 500,
+    });
+    alarm(&wire, "slow", slow).await;
+    for (name, state) in [("own", "OK"), ("other", "OK"), ("unknown", "INSUFFICIENT_DATA"), ("slow", "OK")] {
+        becomes(&wire, name, state).await;
+    }
+    put(&wire, "Invocation5XXErrors", json!([0, 1]), 3).await;
+    assert_eq!(state_of(&wire, "own").await, "ALARM");
+    assert_eq!(state_of(&wire, "other").await, "OK");
+    assert_eq!(state_of(&wire, "twice").await, "OK");
+    put(&wire, "Invocation5XXErrors", json!([1]), 13).await;
+    assert_eq!(state_of(&wire, "twice").await, "ALARM");
+    put(&wire, "ModelLatency", json!([100, 900]), 0).await;
+    assert_eq!(state_of(&wire, "slow").await, "ALARM");
+    becomes(&wire, "own", "OK").await;
+    becomes(&wire, "twice", "OK").await;
+}
+
+#[tokio::test]
+async fn a_change_of_an_alarms_state_is_an_event() {
+    let (_ministack, wire, _state) = start().await;
+    let queue = queue(&wire).await;
+    let pattern = json!({ "source": ["aws.cloudwatch"], "detail": { "state": { "value": ["ALARM"] } } });
+    let rule = json!({ "Name": "alarms", "EventPattern": pattern.to_string() });
+    wire.json("events", "AWSEvents.PutRule", &rule).await.unwrap();
+    let name = queue.rsplit('/').next().unwrap();
+    let target = json!({ "Id": "q", "Arn": format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}") });
+    let targets = json!({ "Rule": "alarms", "Targets": [target] });
+    wire.json("events", "AWSEvents.PutTargets", &targets).await.unwrap();
+    alarm(&wire, "errors", json!({})).await;
+    becomes(&wire, "errors", "OK").await;
+    put(&wire, "Invocation5XXErrors", json!([1]), 0).await;
+    let receive = json!({ "QueueUrl": queue, "WaitTimeSeconds": 10 });
+    let message = wire.json("sqs", "AmazonSQS.ReceiveMessage", &receive).await.unwrap();
+    let event: Value = serde_json::from_str(message["Messages"][0]["Body"].as_str().unwrap()).unwrap();
+    assert_eq!(event["detail-type"], "CloudWatch Alarm State Change");
+    assert_eq!(event["detail"]["alarmName"], "errors");
+    assert_eq!(event["detail"]["previousState"]["value"], "OK");
+    // What a person set stays for a period, though nothing caused it.
+    alarm(&wire, "set", json!({ "Period": 60 })).await;
+    let set = json!({ "AlarmName": "set", "StateValue": "ALARM", "StateReason": "to see who is told" });
+    monitor(&wire, "SetAlarmState", set).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(state_of(&wire, "set").await, "ALARM");
+}

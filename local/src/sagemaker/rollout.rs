@@ -13,7 +13,7 @@ use super::{Inner, PHASE, now};
 use crate::service::Fault;
 
 /// How often alarms are read during a wait.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What one update is given to do.
 #[derive(Debug)]
