@@ -11,6 +11,7 @@ pub mod fit;
 pub mod generate;
 pub mod hyperparameters;
 pub mod layout;
+pub mod limits;
 pub mod lora;
 pub mod loss;
 pub mod model;

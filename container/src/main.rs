@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use container::layout::{self, Layout};
+use container::limits::Limits;
 use container::serve::Address;
 use container::stop::Stop;
 use container::{Error, evaluate, serve, train};
@@ -38,8 +39,10 @@ async fn main() -> ExitCode {
         Command::Train => job(layout.failure(), move |stop| train::train(&layout, stop)).await,
         Command::Evaluate => job(layout.message(), move |stop| evaluate::evaluate(&layout, stop)).await,
         Command::Serve => {
-            let served = match Address::from_environment() {
-                Ok(address) => serve::serve(&layout, address).await,
+            let settings =
+                Address::from_environment().and_then(|address| Ok((address, Limits::from_environment()?)));
+            let served = match settings {
+                Ok((address, limits)) => serve::serve(&layout, address, limits).await,
                 Err(error) => Err(error),
             };
             served.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{self, DefaultBodyLimit, FromRequest as _, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -18,12 +17,11 @@ use tokio::sync::Semaphore;
 use crate::checkpoint::Checkpoint;
 use crate::generate::{Sampling, generate};
 use crate::layout::Layout;
+use crate::limits::{Limits, parse};
 use crate::lora::Adapters;
 use crate::model::Model;
 use crate::{Error, progress};
 
-/// Larger requests are refused before they are read.
-const MAX_BODY_BYTES: usize = 1 << 20;
 /// SageMaker kills a container 30 s after SIGTERM; requests under way get most of that.
 const GRACE: Duration = Duration::from_secs(25);
 /// SageMaker gives a request 60 s; one that has not started by then is better told so.
@@ -45,26 +43,24 @@ impl Address {
     }
 }
 
-fn parse<T: std::str::FromStr>(name: &'static str, remedy: &'static str) -> Result<Option<T>, Error> {
-    let Some(value) = std::env::var_os(name) else { return Ok(None) };
-    let value = value.to_string_lossy().into_owned();
-    value.parse().map(Some).map_err(|_| Error::EnvironmentInvalid { name, value, remedy })
-}
-
 struct Served {
     checkpoint: Checkpoint,
     model: Model,
+    limits: Limits,
+    /// Requests that are let in: those that compute, and those that wait.
+    room: Semaphore,
     slots: Semaphore,
 }
 
 /// Loads the model, then answers until SIGTERM.
-pub async fn serve(layout: &Layout, address: Address) -> Result<(), Error> {
+pub async fn serve(layout: &Layout, address: Address, limits: Limits) -> Result<(), Error> {
     let asked = shutdown()
         .map_err(|source| Error::CannotListen { address: "the signal handler".to_owned(), source })?;
     let checkpoint = Checkpoint::load(&layout.model())?;
     let model = Model::new(checkpoint.config.clone(), checkpoint.weights.clone(), Adapters::default())?;
-    let slots = std::thread::available_parallelism().map_or(1, usize::from);
-    let served = Arc::new(Served { checkpoint, model, slots: Semaphore::new(slots) });
+    let slots = limits.concurrency.get().min(Semaphore::MAX_PERMITS);
+    let room = Semaphore::new(slots.saturating_add(limits.queue).min(Semaphore::MAX_PERMITS));
+    let served = Arc::new(Served { checkpoint, model, limits, room, slots: Semaphore::new(slots) });
     let wanted = format!("{}:{}", address.host, address.port);
     let refused = |source| Error::CannotListen { address: wanted.clone(), source };
     let listener = TcpListener::bind((address.host, address.port)).await.map_err(refused)?;
@@ -98,7 +94,7 @@ fn router(served: Arc<Served>) -> Router {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "use GET /ping or POST /invocations")
         })
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "use GET /ping or POST /invocations") })
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(DefaultBodyLimit::max(served.limits.body_bytes))
         .with_state(served)
 }
 
@@ -153,22 +149,38 @@ impl IntoResponse for Refusal {
         struct Body {
             error: String,
         }
-        (self.status, Json(Body { error: self.message })).into_response()
+        let mut response = (self.status, Json(Body { error: self.message })).into_response();
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
 async fn invocations(
     State(served): State<Arc<Served>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: extract::Request,
 ) -> Result<Json<[Answer; 1]>, Refusal> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = format!("the body is larger than {MAX_BODY_BYTES} bytes; send a shorter `inputs`");
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
-        }
-        status => Refusal::new(status, "the body could not be read; send it whole"),
+    // Before the body is read: what is refused costs no memory.
+    let _room = served.room.try_acquire().map_err(|_| {
+        let (computing, waiting) = (served.limits.concurrency, served.limits.queue);
+        let message = format!("{computing} request(s) compute and {waiting} wait already; try again later");
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, message)
     })?;
+    let headers = request.headers().clone();
+    let body = tokio::time::timeout(PATIENCE, Bytes::from_request(request, &()))
+        .await
+        .map_err(|_| {
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time; send it at once")
+        })?
+        .map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let most = served.limits.body_bytes;
+                let message = format!("the body is larger than {most} bytes; send a shorter `inputs`");
+                Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+            }
+            status => Refusal::new(status, "the body could not be read; send it whole"),
+        })?;
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
         let message = format!("Content-Type is \"{media}\"; send application/json");
@@ -208,9 +220,10 @@ fn check(served: &Served, request: Request) -> Result<(Vec<u32>, Sampling), Refu
     if request.inputs.is_empty() {
         return Err(Refusal::bad("`inputs` is empty; send the text to continue"));
     }
-    if !(1..=context).contains(&max_new_tokens) {
+    let most = served.limits.new_tokens.map_or(context, |limit| limit.get().min(context));
+    if !(1..=most).contains(&max_new_tokens) {
         let message =
-            format!("`parameters.max_new_tokens` is {max_new_tokens}; give a number from 1 to {context}");
+            format!("`parameters.max_new_tokens` is {max_new_tokens}; give a number from 1 to {most}");
         return Err(Refusal::bad(message));
     }
     if !(temperature == 0.0 || (0.01..=5.0).contains(&temperature)) {
@@ -220,10 +233,12 @@ fn check(served: &Served, request: Request) -> Result<(Vec<u32>, Sampling), Refu
     }
     let prompt =
         served.checkpoint.prompt(&request.inputs).map_err(|error| Refusal::bad(error.to_string()))?;
-    if prompt.len() >= context {
-        let message =
-            format!("`inputs` has {} tokens; send fewer than {context}, the model's context", prompt.len());
-        return Err(Refusal::bad(message));
+    // One token at least has to fit behind it.
+    let longest = context.saturating_sub(1);
+    let longest = served.limits.prompt_tokens.map_or(longest, |limit| limit.get().min(longest));
+    if prompt.len() > longest {
+        let message = format!("`inputs` has {} tokens; send {longest} at most", prompt.len());
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message));
     }
     let seed = seed.unwrap_or_else(rand::random);
     Ok((prompt, Sampling { max_new_tokens, temperature, seed }))

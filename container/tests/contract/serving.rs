@@ -15,8 +15,13 @@ struct Server {
 
 impl Server {
     fn start(tree: &Tree) -> Self {
+        Self::start_with(tree, &[])
+    }
+
+    fn start_with(tree: &Tree, environment: &[(&str, &str)]) -> Self {
         let mut command = tree.command("serve");
         let mut child = command
+            .envs(environment.iter().copied())
             .env("MODEL_CONTAINER_HOST", "127.0.0.1")
             .env("SAGEMAKER_BIND_TO_PORT", "0")
             .spawn()
@@ -89,12 +94,16 @@ fn it_answers_refuses_and_ends_on_sigterm() {
         ),
         (json!({"inputs": "x", "parameters": {"temperature": -1.0}}), "`parameters.temperature` is -1"),
         (json!({"inputs": "x", "parameters": {"temperature": 1e300}}), "`parameters.temperature` is 1"),
-        (json!({"inputs": "word ".repeat(3000)}), "tokens; send fewer than 256"),
     ] {
         let (status, answer) = server.invoke(&body);
         assert_eq!(status, 400, "{answer}");
         assert!(answer["error"].as_str().unwrap().contains(reason), "{answer}");
     }
+    let (status, answer) = server.invoke(&json!({"inputs": "word ".repeat(3000)}));
+    assert!(
+        status == 413 && answer["error"].as_str().unwrap().contains("tokens; send 255 at most"),
+        "{answer}"
+    );
     let (status, answer) = server.request("POST /invocations", "application/json", b"{\"inputs\"");
     assert!(status == 400 && answer["error"].as_str().unwrap().contains("not a request"), "{answer}");
     let (status, answer) = server.request("POST /invocations", "text/plain", b"hello");
@@ -114,6 +123,55 @@ fn it_answers_refuses_and_ends_on_sigterm() {
 }
 
 #[test]
+fn its_limits_are_its_environments() {
+    let tree = Tree::empty();
+    tree.model("model");
+    let limits = [
+        ("MODEL_CONTAINER_MAX_BODY_BYTES", "200"),
+        ("MODEL_CONTAINER_MAX_PROMPT_TOKENS", "8"),
+        ("MODEL_CONTAINER_MAX_NEW_TOKENS", "4"),
+        ("MODEL_CONTAINER_CONCURRENCY", "1"),
+        ("MODEL_CONTAINER_QUEUE", "0"),
+    ];
+    let server = Server::start_with(&tree, &limits);
+    let short = json!({"inputs": "x", "parameters": {"max_new_tokens": 4}});
+    assert_eq!(server.invoke(&short).0, 200);
+    for (body, expected, reason) in [
+        (json!({"inputs": "x".repeat(200)}), 413, "larger than 200 bytes"),
+        (
+            json!({"inputs": "gate ".repeat(12), "parameters": {"max_new_tokens": 1}}),
+            413,
+            "tokens; send 8 at most",
+        ),
+        (json!({"inputs": "x", "parameters": {"max_new_tokens": 5}}), 400, "give a number from 1 to 4"),
+    ] {
+        let (status, answer) = server.invoke(&body);
+        assert!(
+            status == expected && answer["error"].as_str().unwrap().contains(reason),
+            "{status} {answer}"
+        );
+    }
+
+    // A request whose body is still to come holds the only place.
+    let body = short.to_string();
+    let mut first = TcpStream::connect(&server.address).unwrap();
+    let length = body.len();
+    write!(first, "POST /invocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n")
+        .unwrap();
+    let refused = (0..200).map(|_| server.invoke(&short)).find(|(status, _)| *status != 200);
+    let (status, answer) = refused.expect("a second request is refused while the first is under way");
+    assert!(
+        status == 429 && answer["error"].as_str().unwrap().contains("try again later"),
+        "{status} {answer}"
+    );
+    first.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(server.invoke(&short).0, 200);
+}
+
+#[test]
 fn it_does_not_start_without_a_usable_model_or_address() {
     let tree = Tree::empty();
     let (code, _, err) = tree.run("serve");
@@ -122,4 +180,7 @@ fn it_does_not_start_without_a_usable_model_or_address() {
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(err.contains("SAGEMAKER_BIND_TO_PORT = \"http\" is invalid; give a port"), "{err}");
+    let output = tree.command("serve").env("MODEL_CONTAINER_CONCURRENCY", "0").output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("MODEL_CONTAINER_CONCURRENCY = \"0\" is invalid; give a whole number"), "{err}");
 }
