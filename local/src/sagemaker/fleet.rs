@@ -29,6 +29,7 @@ pub(super) struct Fleet {
     pub(super) variants: Vec<Arc<Variant>>,
     pub(super) shadows: Vec<Arc<Variant>>,
     pub(super) capture: Option<Capture>,
+    capture_config: Option<Value>,
     /// Whether what it answers is turned into errors.
     pub(super) spoilt: bool,
     /// Read by every invocation under way, written by who ends the fleet.
@@ -98,6 +99,7 @@ impl Inner {
             variants: Vec::new(),
             shadows: Vec::new(),
             capture: blueprint.config.get("DataCaptureConfig").and_then(Capture::of),
+            capture_config: blueprint.config.get("DataCaptureConfig").cloned(),
             spoilt: blueprint.spoilt,
             under_way: Arc::default(),
         };
@@ -230,7 +232,7 @@ impl Blueprint {
             .collect()
     }
 
-    /// Keeps what scaling or an operator set on the fleet before, but what the request excludes.
+    /// Keeps what was set on the fleet before, its capture included, but what the request excludes.
     pub(super) fn retain(&mut self, before: Option<&Fleet>, request: &Object) {
         let excluded: Vec<&str> = request
             .get("ExcludeRetainedVariantProperties")
@@ -239,6 +241,11 @@ impl Blueprint {
             .flatten()
             .filter_map(|property| property["VariantPropertyType"].as_str())
             .collect();
+        if let Some(capture) = before.and_then(|fleet| fleet.capture_config.clone())
+            && !excluded.contains(&"DataCaptureConfig")
+        {
+            self.config.insert("DataCaptureConfig".to_owned(), capture);
+        }
         for variant in before.iter().flat_map(|fleet| &fleet.variants) {
             let kept = variant.capacity();
             if let Some(capacity) = self.capacities.get_mut(&variant.name) {

@@ -279,6 +279,26 @@ async fn weights_and_capacities_change_without_a_deployment_and_are_kept_by_the_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_former_capture_is_kept_with_the_variants_properties_unless_it_is_excluded() {
+    let account = four_instances().await;
+    let mut elsewhere = config("two", 4);
+    elsewhere["EndpointConfigName"] = json!("elsewhere");
+    elsewhere["DataCaptureConfig"]["DestinationS3Uri"] = json!("s3://lockstep-work/elsewhere/");
+    account.call("CreateEndpointConfig", elsewhere).await;
+    for (excluded, destination) in [
+        (json!([]), "s3://lockstep-work/capture/"),
+        (json!([{"VariantPropertyType": "DataCaptureConfig"}]), "s3://lockstep-work/elsewhere/"),
+    ] {
+        let request = json!({
+            "EndpointName": "tiny-lm", "EndpointConfigName": "elsewhere", "RetainAllVariantProperties": true,
+            "ExcludeRetainedVariantProperties": excluded,
+        });
+        account.call("UpdateEndpoint", request).await;
+        assert_eq!(settled(&account).await["DataCaptureConfig"]["DestinationS3Uri"], destination);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shadow_is_asked_and_captured_and_never_answers() {
     let account = account().await;
     let mut request = config("one", 1);
