@@ -55,10 +55,10 @@ impl Inner {
                 return self.roll_back(&endpoint, Some(fleet), before, reason).await;
             }
         }
-        self.settle(&endpoint, Status::InService, None, Some(fleet));
         if let Some(found) = self.state().endpoints.get_mut(&endpoint) {
             found.last_deployment = deployment;
         }
+        self.settle(&endpoint, Status::InService, None, Some(fleet));
         if let Some(old) = before {
             old.retire().await;
         }
