@@ -7,7 +7,7 @@ use crate::layout::{self, Layout};
 use crate::lora::Adapters;
 use crate::model::Model;
 use crate::stop::Stop;
-use crate::{Error, dataset, loss, progress};
+use crate::{Error, dataset, loss, predictions, progress};
 
 /// Samples scored at once.
 const BATCH: usize = 32;
@@ -39,9 +39,12 @@ pub fn evaluate(layout: &Layout, stop: &Stop) -> Result<(), Error> {
     let base = Checkpoint::load(&layout.base())?;
     let candidate = Checkpoint::load(&layout.candidate())?;
     same_tokenizer(&candidate, &base)?;
+    let model = Model::new(candidate.config.clone(), candidate.weights.clone(), Adapters::default())?;
+    let answers = predictions::of(&model, &candidate, &texts, stop)?;
     let before = score("base", base, &texts, stop)?;
     let after = score("candidate", candidate, &texts, stop)?;
     let report = Report { schema: "lockstep/metrics/v1", before, after };
+    layout::write(&layout.predictions(), &answers)?;
     let path = layout.metrics();
     let json = serde_json::to_vec_pretty(&report)
         .map_err(|source| Error::JsonMalformed { path: path.clone(), source })?;

@@ -67,6 +67,11 @@ impl Layout {
         self.root.join("processing/output/metrics/metrics.json")
     }
 
+    /// Where `evaluate` writes what the candidate answered, beside the metrics.
+    pub fn predictions(&self) -> PathBuf {
+        self.root.join("processing/output/metrics/predictions.jsonl")
+    }
+
     /// What becomes a training job's `FailureReason`.
     pub fn failure(&self) -> PathBuf {
         self.root.join("output/failure")

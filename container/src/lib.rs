@@ -15,6 +15,7 @@ pub mod limits;
 pub mod lora;
 pub mod loss;
 pub mod model;
+pub mod predictions;
 pub mod progress;
 pub mod serve;
 pub mod stop;

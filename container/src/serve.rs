@@ -27,6 +27,9 @@ const GRACE: Duration = Duration::from_secs(25);
 /// SageMaker gives a request 60 s; one that has not started by then is better told so.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Tokens that a request asks for when it does not say.
+pub(crate) const DEFAULT_NEW_TOKENS: usize = 32;
+
 /// Where to listen.
 #[derive(Debug, Clone, Copy)]
 pub struct Address {
@@ -117,13 +120,15 @@ struct Parameters {
 
 impl Default for Parameters {
     fn default() -> Self {
-        Self { max_new_tokens: 32, temperature: 0.0, seed: None }
+        Self { max_new_tokens: DEFAULT_NEW_TOKENS, temperature: 0.0, seed: None }
     }
 }
 
+/// One continuation.
 #[derive(Debug, Serialize)]
-struct Answer {
-    generated_text: String,
+pub(crate) struct Answer {
+    /// What comes after the prompt, without it.
+    pub(crate) generated_text: String,
 }
 
 /// An error that the caller reads.

@@ -15,6 +15,30 @@ fn equal_models_score_equal() {
     assert!(metrics["after"]["tokens"].as_u64().unwrap() > 20 * 10);
 }
 
+/// Traffic is compared with these, so they have the form in which SageMaker captures it.
+#[test]
+fn what_the_candidate_answers_is_kept_as_captured_traffic_is() {
+    let tree = Tree::evaluation(5);
+    let (code, out, err) = tree.run("evaluate");
+    assert_eq!(code, Some(0), "{out}{err}");
+    let lines = tree.read("processing/output/metrics/predictions.jsonl");
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 5);
+    for line in lines {
+        let data = |side: &str| {
+            let payload = &line["captureData"][side];
+            assert_eq!(
+                (&payload["encoding"], &payload["observedContentType"]),
+                (&"JSON".into(), &"application/json".into())
+            );
+            serde_json::from_str::<serde_json::Value>(payload["data"].as_str().unwrap()).unwrap()
+        };
+        assert!(!data("endpointInput")["inputs"].as_str().unwrap().is_empty());
+        assert!(data("endpointOutput")[0]["generated_text"].is_string());
+    }
+}
+
 #[test]
 fn a_failure_exits_1_and_leaves_a_message_and_no_metrics() {
     let refuse = |tree: &Tree, reason: &str| {
