@@ -39,6 +39,7 @@ module "pipeline" {
   signing_keys_not_before  = var.signing_keys_not_before
   replaced_signing_keys    = var.replaced_signing_keys
   promotes_from            = var.promotes_from
+  drift                    = var.drift
   key_rotation_days        = var.key_rotation_days
   key_deletion_days        = var.key_deletion_days
   secret_recovery_days     = var.secret_recovery_days

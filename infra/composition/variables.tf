@@ -87,6 +87,15 @@ variable "signing_keys_not_before" {
   default     = "2026-01-01T00:00:00Z"
 }
 
+variable "drift" {
+  description = "How often traffic is compared with its baseline, an EventBridge schedule expression, and how many minutes of it: more than from one time to the next, since captures come late."
+  type = object({
+    schedule       = optional(string, "rate(1 hour)")
+    window_minutes = optional(number, 75)
+  })
+  default = {}
+}
+
 variable "promotes_from" {
   description = "Trust roots of the accounts whose runs may be promoted into this one, each as that account's output `trust_root` has it. This account's own runs always may."
   type        = any

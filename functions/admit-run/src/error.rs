@@ -1,6 +1,8 @@
 //! Why admission refuses.
 
-use contract::{ErrorName, ImageNameInvalid, Inadmissible, RequestInvalid, TriggerUnknown};
+use contract::{
+    ErrorName, ImageNameInvalid, Inadmissible, RequestInvalid, RetrainingRefused, RunId, TriggerUnknown,
+};
 use runtime::Refusal;
 
 /// A refusal of admission.
@@ -49,6 +51,17 @@ pub enum AdmitError {
         /// What is wrong and what to do.
         remedy: String,
     },
+    /// Drift may start no run now.
+    #[error(transparent)]
+    Retraining(#[from] RetrainingRefused),
+    /// The run that serves is none that drift can repeat.
+    #[error("run {run} is not repeated for drift: {reason}")]
+    NotRetrainable {
+        /// The run.
+        run: RunId,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The request asks for more than policy allows, or could cost too much.
     #[error(transparent)]
     Inadmissible(#[from] Inadmissible),
@@ -78,6 +91,7 @@ impl Refusal for AdmitError {
             | Self::RequestMissing(_)
             | Self::Image { .. }
             | Self::Data { .. } => ErrorName::RequestInvalid,
+            Self::Retraining(_) | Self::NotRetrainable { .. } => ErrorName::RetrainingRefused,
             Self::Promotion { .. } => ErrorName::PromotionRefused,
             Self::Inadmissible(Inadmissible::Policy(_)) => ErrorName::PolicyViolation,
             Self::Inadmissible(Inadmissible::Cost { .. }) => ErrorName::CostCapExceeded,

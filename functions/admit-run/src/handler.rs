@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
 use contract::{
-    Admission, AdmitInput, Circumstances, Gate, ImageName, Promotion, Request, RunContext, RunId, RunPlan,
-    S3Uri, Sha256Digest, Trigger,
+    Admission, AdmitInput, Circumstances, DriftCause, Gate, ImageName, Promotion, Request, Retrained,
+    RetrainingPolicy, RunContext, RunId, RunPlan, S3Uri, Sha256Digest, Trigger,
 };
 use evidence::{Carried, DOCUMENT, Subject};
-use runtime::{Attestor, Claim, Coordination, Environment, Objects, Passed};
+use runtime::{Attestor, Claim, Coordination, Environment, Evidence, Objects, Passed};
 
-use crate::{data, error::AdmitError, image, settings::Settings};
+use crate::{data, error::AdmitError, image, retrain, settings::Settings};
 
 /// The function.
 pub struct AdmitRun {
@@ -18,6 +18,7 @@ pub struct AdmitRun {
     s3: aws_sdk_s3::Client,
     ecr: aws_sdk_ecr::Client,
     objects: Objects,
+    evidence: Evidence,
     attestor: Attestor,
     coordination: Coordination,
 }
@@ -27,6 +28,15 @@ struct Arrival {
     run_id: RunId,
     request: Result<Vec<u8>, AdmitError>,
     submitter: Option<String>,
+    cause: Option<DriftCause>,
+}
+
+/// A request that was read, and how it came.
+struct Asked {
+    request: Request,
+    bytes: Vec<u8>,
+    submitter: Option<String>,
+    cause: Option<DriftCause>,
 }
 
 impl AdmitRun {
@@ -37,11 +47,13 @@ impl AdmitRun {
     pub fn new(config: &SdkConfig) -> Result<Self, runtime::Error> {
         let mut environment = Environment::of("admit-run");
         let s3 = aws_sdk_s3::Client::new(config);
+        let attestor = Attestor::read(&mut environment, config);
         let function = Self {
             settings: Settings::read(&mut environment),
             ecr: aws_sdk_ecr::Client::new(config),
             objects: Objects::new(s3.clone()),
-            attestor: Attestor::read(&mut environment, config),
+            evidence: Evidence::new(s3.clone(), attestor.bucket().to_owned()),
+            attestor,
             coordination: Coordination::read(&mut environment, config),
             s3,
         };
@@ -60,7 +72,8 @@ impl AdmitRun {
         }
         let bytes = arrival.request?;
         let request = Request::parse(&bytes)?;
-        let run = self.admit(run_id.clone(), execution_arn, request, &bytes, arrival.submitter).await?;
+        let asked = Asked { request, bytes, submitter: arrival.submitter, cause: arrival.cause };
+        let run = self.admit(run_id.clone(), execution_arn, asked).await?;
         Ok(Admission { duplicate: false, run_id, run: Some(run) })
     }
 
@@ -74,8 +87,9 @@ impl AdmitRun {
         let (uri, version, named) = match trigger {
             Trigger::Inline(request) => {
                 let request = Ok(request.to_string().into_bytes());
-                return Ok(Arrival { run_id: of_execution, request, submitter: None });
+                return Ok(Arrival { run_id: of_execution, request, submitter: None, cause: None });
             }
+            Trigger::Drift(cause) => return self.receive_drift(cause).await,
             Trigger::Reference { uri, version_id } => (uri, version_id, Some(of_execution.clone())),
             Trigger::Schedule { schedule, uri } => {
                 (uri, None, Some(RunId::of(&["schedule", &schedule.name, &schedule.time])))
@@ -96,11 +110,36 @@ impl AdmitRun {
         };
         let content = Sha256Digest::of(&bytes);
         let run_id = named.unwrap_or_else(|| RunId::of(&["upload", uri.key(), content.as_str()]));
-        Ok(Arrival { run_id, request: Ok(bytes), submitter: Some(submitter) })
+        Ok(Arrival { run_id, request: Ok(bytes), submitter: Some(submitter), cause: None })
+    }
+
+    /// The request that drift makes of the one that serves. Who asked for that is this run's submitter, too.
+    async fn receive_drift(&self, cause: DriftCause) -> Result<Arrival, AdmitError> {
+        let run_id = RunId::of(&["drift", &cause.event_id]);
+        match self.challenge(&cause).await {
+            Ok((request, submitter)) => {
+                let request = serde_json::to_vec(&request).map_err(|error| AdmitError::NotRetrainable {
+                    run: cause.run_id.clone(),
+                    reason: error.to_string(),
+                });
+                Ok(Arrival { run_id, request, submitter, cause: Some(cause) })
+            }
+            // AWS that fails is asked again, and a refusal is the run's own.
+            Err(AdmitError::Runtime(error)) => Err(AdmitError::Runtime(error)),
+            Err(refusal) => Ok(Self::refused(run_id, refusal)),
+        }
+    }
+
+    async fn challenge(&self, cause: &DriftCause) -> Result<(Request, Option<String>), AdmitError> {
+        let bucket = self.attestor.bucket();
+        let policy = self.objects.policy(bucket, &self.settings.policy).await?;
+        retrain::allowed(&policy)?;
+        let champion = retrain::champion(&self.evidence, &self.objects, bucket, cause).await?;
+        Ok((champion.challenge(&self.s3, &policy).await?, champion.submitter))
     }
 
     fn refused(run_id: RunId, refusal: impl Into<AdmitError>) -> Arrival {
-        Arrival { run_id, request: Err(refusal.into()), submitter: None }
+        Arrival { run_id, request: Err(refusal.into()), submitter: None, cause: None }
     }
 
     /// `requests/<userid>/...` in the intake bucket: the bucket's policy ties that prefix to the caller's
@@ -115,10 +154,9 @@ impl AdmitRun {
         &self,
         run_id: RunId,
         execution_arn: String,
-        request: Request,
-        bytes: &[u8],
-        submitter: Option<String>,
+        asked: Asked,
     ) -> Result<RunContext, AdmitError> {
+        let Asked { request, bytes, submitter, cause } = asked;
         let policy = self.objects.policy(self.attestor.bucket(), &self.settings.policy).await?;
         let name = ImageName::parse(&request.image)?;
         let around = Circumstances {
@@ -142,10 +180,14 @@ impl AdmitRun {
         let evaluation_rows =
             data::check(&self.s3, "evaluation.data", &request.evaluation.data, &policy.data).await?;
 
+        if cause.is_some() {
+            self.count_retraining(&run_id, &request.endpoint.name, retrain::allowed(&policy)?, cost_usd)
+                .await?;
+        }
         let limits = contract::limits(&request, &policy, self.settings.sweep_seconds);
         let mut request = request;
         request.evaluation.thresholds = contract::thresholds(&request, &policy);
-        let request_sha256 = Sha256Digest::of(bytes);
+        let request_sha256 = Sha256Digest::of(&bytes);
         let plan = RunPlan {
             run_id: run_id.clone(),
             execution_arn: execution_arn.clone(),
@@ -154,13 +196,14 @@ impl AdmitRun {
             policy_sha256: self.settings.policy.sha256().map_err(AdmitError::Runtime)?,
             submitter: submitter.clone(),
             image,
+            cause,
             cost_usd,
         };
         let place = self
             .objects
             .write(&self.settings.work_bucket, &format!("{}plan.json", run_id.prefix()), &plan)
             .await?;
-        let carries = self.carry(&plan, bytes).await?;
+        let carries = self.carry(&plan, &bytes).await?;
         let request = &plan.request;
         let mut facts = BTreeMap::from([
             ("request".to_owned(), request_sha256.to_string()),
@@ -174,6 +217,11 @@ impl AdmitRun {
             ("cost_usd".to_owned(), format!("{cost_usd:.2}")),
         ]);
         facts.extend(training_rows.map(|rows| ("training_rows".to_owned(), rows.to_string())));
+        if let Some(cause) = &plan.cause {
+            facts.insert("drift_event".to_owned(), cause.event_id.clone());
+            facts.insert("drift_report".to_owned(), cause.report_sha256.to_string());
+            facts.insert("drifted_run".to_owned(), cause.run_id.to_string());
+        }
         let subject = Subject::new("request", &request_sha256);
         let passed = Passed { gate: Gate::Admit, subject, predecessors: &[], facts, carries };
         let link = self.attestor.pass(&run_id, &plan.policy_sha256, passed).await?;
@@ -215,10 +263,46 @@ impl AdmitRun {
     async fn carry(&self, plan: &RunPlan, request: &[u8]) -> Result<Vec<Carried>, AdmitError> {
         let policy = self.objects.policy_bytes(self.attestor.bucket(), &self.settings.policy).await?;
         let (run, attestor) = (&plan.run_id, &self.attestor);
-        Ok(vec![
+        let mut carries = vec![
             attestor.carry_value(run, "admit-run/plan.json", plan).await?.1,
             attestor.carry_as_it_is(run, "admit-run/policy.json", DOCUMENT, &policy).await?,
             attestor.carry_as_it_is(run, "admit-run/request.json", DOCUMENT, request).await?,
-        ])
+        ];
+        if let Some(cause) = &plan.cause {
+            let report = self.report(cause).await?;
+            carries
+                .push(attestor.carry_as_it_is(run, "admit-run/drift-report.json", DOCUMENT, &report).await?);
+        }
+        Ok(carries)
+    }
+
+    /// What the monitor found, as the event names it.
+    async fn report(&self, cause: &DriftCause) -> Result<Vec<u8>, AdmitError> {
+        let refuse = |reason: String| AdmitError::NotRetrainable { run: cause.run_id.clone(), reason };
+        let place = &cause.report;
+        if place.bucket() != self.settings.work_bucket {
+            return Err(refuse(format!("the report {place} lies outside the work bucket")));
+        }
+        let bytes = self.objects.bytes(place.bucket(), place.key(), None).await?;
+        let bytes = bytes.ok_or_else(|| refuse(format!("the report {place} does not exist")))?;
+        if Sha256Digest::of(&bytes) != cause.report_sha256 {
+            return Err(refuse(format!("the report {place} is another one than the event names")));
+        }
+        Ok(bytes)
+    }
+
+    /// Counts this run among those that drift started at its endpoint, if policy has room for it.
+    async fn count_retraining(
+        &self,
+        run: &RunId,
+        endpoint: &str,
+        policy: &RetrainingPolicy,
+        cost_usd: f64,
+    ) -> Result<(), AdmitError> {
+        let before = self.coordination.retrained(endpoint).await?;
+        let this = Retrained { run_id: run.clone(), at: jiff::Timestamp::now(), cost_usd };
+        let counted = policy.admit(&before.runs, this)?;
+        self.coordination.note_retrained(endpoint, &before, &counted).await?;
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@ mod data;
 mod error;
 mod handler;
 mod image;
+mod retrain;
 mod settings;
 
 use std::sync::Arc;

@@ -176,6 +176,10 @@ fn as_i32(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
+fn property(kind: VariantPropertyType) -> VariantProperty {
+    VariantProperty::builder().variant_property_type(kind).build()
+}
+
 fn routing(rollout: &Rollout) -> TrafficRoutingConfig {
     let size = |instances| {
         CapacitySize::builder().r#type(CapacitySizeType::InstanceCount).value(as_i32(instances)).build()
@@ -221,11 +225,12 @@ pub async fn update_endpoint(
         .endpoint_name(&endpoint.name)
         .endpoint_config_name(plan.run_id.serving_name())
         .retain_all_variant_properties(true)
+        // What is captured is the request's to say, and retained properties would keep the former's.
+        .exclude_retained_variant_properties(property(VariantPropertyType::DataCaptureConfig))
         .deployment_config(deployment.build());
     if !rollout.keeps_fleet {
-        let count =
-            VariantProperty::builder().variant_property_type(VariantPropertyType::DesiredInstanceCount);
-        update = update.exclude_retained_variant_properties(count.build());
+        update =
+            update.exclude_retained_variant_properties(property(VariantPropertyType::DesiredInstanceCount));
     }
     update.send().await.map_err(failed("sagemaker:UpdateEndpoint"))?;
     Ok(())

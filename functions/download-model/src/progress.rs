@@ -93,13 +93,14 @@ impl Reporter {
         let properties = [("run_id", json!(self.run)), ("batch", json!(change.progress.batch))];
         let rate = change.progress.bytes_per_second;
         let metrics = [
-            Metric { name: "BytesFetched", unit: Unit::Bytes, value: change.fetched_bytes },
+            Metric { name: "BytesFetched", unit: Unit::Bytes, value: change.fetched_bytes as f64 },
             // Of one batch: several at once are averaged by CloudWatch, and summed by BytesFetched.
-            Metric { name: "FetchRate", unit: Unit::BytesPerSecond, value: rate },
+            Metric { name: "FetchRate", unit: Unit::BytesPerSecond, value: rate as f64 },
             // A file that an earlier invocation stored counts again when this one finds it.
-            Metric { name: "FilesStored", unit: Unit::Count, value: change.stored_files },
+            Metric { name: "FilesStored", unit: Unit::Count, value: change.stored_files as f64 },
         ];
-        Measured { function: "download-model", properties: &properties, metrics: &metrics }.emit();
+        Measured { dimension: ("Function", "download-model"), properties: &properties, metrics: &metrics }
+            .emit();
     }
 
     async fn write(&mut self, progress: TransferProgress) {

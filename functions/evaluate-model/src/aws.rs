@@ -34,6 +34,11 @@ pub fn metrics_key(plan: &RunPlan) -> String {
     format!("{}evaluation/metrics.json", plan.run_id.prefix())
 }
 
+/// The key of what the candidate answered, beside the metrics.
+pub fn predictions_key(plan: &RunPlan) -> String {
+    format!("{}evaluation/predictions.jsonl", plan.run_id.prefix())
+}
+
 /// Starts the job; that it exists already is no failure, since its name is derived from the run.
 ///
 /// # Errors

@@ -6,13 +6,13 @@ use aws_config::SdkConfig;
 use aws_sdk_sagemaker::types::ProcessingJobStatus;
 use contract::{
     Acquired, Artifact, EvaluateInput, Evaluation, Gate, Manifest, ObjectRef, RunContext, RunPlan,
-    Sha256Digest, TaskToken, Wait, WaitKind,
+    Sha256Digest, TaskToken, Wait, WaitKind, bounds,
 };
 use evidence::{DOCUMENT, Subject, TEST_RESULT_PREDICATE};
 use runtime::{Attestor, Callback, Environment, Inputs, Objects, Passed, failed};
 use serde::Serialize;
 
-use crate::{aws, error::EvaluateError, policy, settings::Settings};
+use crate::{aws, baseline, error::EvaluateError, policy, settings::Settings};
 
 /// The function.
 pub struct EvaluateModel {
@@ -129,18 +129,24 @@ impl EvaluateModel {
         for (name, value) in &metrics.after {
             facts.insert(format!("after.{name}"), value.to_string());
         }
-        for threshold in thresholds {
-            facts.insert(format!("threshold.{}", threshold.metric), threshold.bound.to_string());
+        for (metric, bound) in bounds(thresholds) {
+            facts.insert(format!("threshold.{metric}"), bound);
         }
         let attestor = &self.attestor;
         let measured = "evaluate-model/metrics.json";
         let result = "evaluate-model/test-result.json";
         let tested = Subject::new(&artifact.prefix, &artifact.content_sha256);
         let statement = policy::test_result(&plan, &metrics, thresholds);
-        let carries = vec![
+        let mut carries = vec![
             attestor.carry_as_it_is(&run.run_id, measured, DOCUMENT, &bytes).await?,
             attestor.carry(&run.run_id, result, tested, TEST_RESULT_PREDICATE, statement).await?,
         ];
+        if let Some(baseline) = self.baseline(&plan).await? {
+            let path = "evaluate-model/baseline.json";
+            let carried = attestor.carry_as_it_is(&run.run_id, path, DOCUMENT, &baseline).await?;
+            facts.insert("baseline".to_owned(), carried.sha256.to_string());
+            carries.push(carried);
+        }
         let passed = Passed {
             gate: Gate::JudgeMetrics,
             subject: Subject::new("metrics.json", &sha256),
@@ -151,6 +157,14 @@ impl EvaluateModel {
         let link = attestor.pass(&run.run_id, &run.policy_sha256, passed).await?;
         let place = ObjectRef { bucket: bucket.clone(), key, sha256 };
         Ok(Evaluation { before: metrics.before, after: metrics.after, metrics: place, link })
+    }
+
+    /// What traffic will be compared with, if the job answered held-out rows.
+    async fn baseline(&self, plan: &RunPlan) -> Result<Option<Vec<u8>>, EvaluateError> {
+        let key = aws::predictions_key(plan);
+        let predictions = self.objects.bytes(&self.settings.work_bucket, &key, None).await?;
+        let monitoring = plan.request.monitoring.clone().unwrap_or_default();
+        Ok(predictions.and_then(|predictions| baseline::of(&predictions, &monitoring.settings)))
     }
 
     /// The seconds that it is billed for: SageMaker bills a processing job from its start to its end.

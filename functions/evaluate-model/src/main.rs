@@ -1,6 +1,7 @@
 //! `evaluate-model`: launches the evaluation job, and judges its metrics against thresholds.
 
 mod aws;
+mod baseline;
 mod error;
 mod handler;
 mod policy;

@@ -35,7 +35,7 @@ variable "role_arns" {
 
   validation {
     condition = length(setsubtract(
-      ["admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "resume-execution", "scan-gate", "seal-artifact", "seal-run"],
+      ["admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "monitor-drift", "resume-execution", "scan-gate", "seal-artifact", "seal-run"],
       keys(var.role_arns),
     )) == 0
     error_message = "`role_arns` must hold the role of each function: without one, the guard would deny it its work, and the incidents would call it an intruder."

@@ -38,6 +38,25 @@ locals {
       functions   = ["resume-execution", "seal-run"]
       input       = jsonencode({ sweep = true })
     }
+    monitor = {
+      description = "Compare what endpoints were asked and answered with what their models were evaluated on"
+      pattern     = null
+      schedule    = var.drift.schedule
+      functions   = ["monitor-drift"]
+      input       = jsonencode({ step = "Monitor" })
+    }
+    drift = {
+      description = "Traffic drifted, and the request of the run that serves asks for another: start it"
+      pattern = {
+        source      = ["lockstep"]
+        detail-type = ["Model Drift Detected"]
+        account     = [local.account_id]
+        detail      = { retrain = [true] }
+      }
+      schedule  = null
+      functions = [] # the pipeline itself
+      input     = null
+    }
     ended = {
       description = "A run ended without reaching its last state: seal its record"
       pattern = {

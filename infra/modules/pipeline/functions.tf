@@ -74,6 +74,11 @@ locals {
         "LOCKSTEP_TRUST_ROOT_SHA256",
       ]
     }
+    monitor-drift = {
+      timeout     = 900
+      memory_mb   = 512
+      environment = ["LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_ENDPOINTS", "LOCKSTEP_DRIFT_WINDOW_MINUTES"]
+    }
     resume-execution = {
       timeout     = 60
       memory_mb   = 256
@@ -109,6 +114,7 @@ locals {
     LOCKSTEP_SECURITY_GROUP_IDS    = join(",", var.security_group_ids)
     LOCKSTEP_TRUST_ROOT_VERSION_ID = aws_s3_object.trust_root.version_id
     LOCKSTEP_TRUST_ROOT_SHA256     = sha256(local.trust_root)
+    LOCKSTEP_DRIFT_WINDOW_MINUTES  = tostring(var.drift.window_minutes)
     LOCKSTEP_CODE_REVISION         = var.code_revision
     LOCKSTEP_TOPIC_ARN             = local.topic_arn
   }

@@ -92,6 +92,9 @@ locals {
   plan_readers   = ["approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "scan-gate", "seal-artifact"]
   policy_readers = ["admit-run", "approve-package", "download-model", "scan-gate"]
 
+  # Who writes objects, or messages.
+  writing = setunion(local.attesting, local.woken_by_events, ["monitor-drift"])
+
   # Who waits, and so records a wait, and answers it at once where there is nothing left to wait for.
   waiting = ["approve-package", "deploy-endpoint", "evaluate-model", "launch-training", "scan-gate"]
 
@@ -134,7 +137,7 @@ locals {
             Sid    = "UseTheDataKeyThroughServices"
             Effect = "Allow"
             # Who writes nothing but items, which the table's own grant encrypts, only reads.
-            Action   = concat(["kms:Decrypt"], contains(local.attesting, verb) || contains(local.woken_by_events, verb) ? ["kms:GenerateDataKey"] : [])
+            Action   = concat(["kms:Decrypt"], contains(local.writing, verb) ? ["kms:GenerateDataKey"] : [])
             Resource = aws_kms_key.data.arn
             Condition = {
               StringEquals = {
@@ -289,6 +292,19 @@ locals {
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:GetObjectVersion"]
         Resource = concat(local.training_data, local.evaluation_data)
+      },
+      {
+        # The run whose model drifted: what it was asked for, where it came from, what it reached.
+        Sid      = "ReadTheChampion"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = [for link in ["download-model/seal-model.json", "evaluate-model/judge-metrics.json"] : "${local.evidence}/runs/*/${link}"]
+      },
+      {
+        Sid      = "ReadWhatDrifted"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${local.work}/drift/*"
       },
       {
         Sid      = "TellAbsentFromForbidden"
@@ -531,6 +547,51 @@ locals {
       },
       local.encrypt_volumes,
       local.describe_key,
+    ]
+
+    monitor-drift = [
+      {
+        Sid      = "SeeWhatServes"
+        Effect   = "Allow"
+        Action   = "sagemaker:DescribeEndpoint"
+        Resource = local.endpoint_arns
+      },
+      {
+        # When it was deployed, its plan, and the baseline that the evaluation gate signed for.
+        Sid    = "ReadWhatTheRunProves"
+        Effect = "Allow"
+        Action = "s3:GetObject"
+        Resource = [
+          for file in ["admit-run/admit.json", "admit-run/plan.json", "deploy-endpoint/deploy.json", "evaluate-model/baseline.json", "evaluate-model/judge-metrics.json"] :
+          "${local.evidence}/runs/*/${file}"
+        ]
+      },
+      {
+        Sid      = "ReadCaptures"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = [for name in var.endpoint_names : "${local.work}/capture/${name}/*"]
+      },
+      {
+        Sid       = "FindCaptures"
+        Effect    = "Allow"
+        Action    = "s3:ListBucket"
+        Resource  = local.work
+        Condition = { StringLike = { "s3:prefix" = [for name in var.endpoint_names : "capture/${name}/*"] } }
+      },
+      {
+        Sid      = "WriteReports"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = [for name in var.endpoint_names : "${local.work}/drift/${name}/*"]
+      },
+      {
+        Sid       = "TellOfDrift"
+        Effect    = "Allow"
+        Action    = "events:PutEvents"
+        Resource  = "arn:${local.partition}:events:${local.region}:${local.account_id}:event-bus/default"
+        Condition = { StringEquals = { "events:source" = "lockstep" } }
+      },
     ]
 
     resume-execution = [

@@ -74,6 +74,24 @@ variable "replaced_signing_keys" {
   default = []
 }
 
+variable "drift" {
+  description = "How often traffic is compared with its baseline, an EventBridge schedule expression, and how many minutes of it: more than from one time to the next, since captures come late."
+  type = object({
+    schedule       = optional(string, "rate(1 hour)")
+    window_minutes = optional(number, 75)
+  })
+  default = {}
+
+  validation {
+    condition     = can(regex("^(rate|cron)\\(.+\\)$", var.drift.schedule))
+    error_message = "`drift.schedule` must be an EventBridge schedule expression, such as rate(1 hour) or cron(5 * * * ? *)."
+  }
+  validation {
+    condition     = var.drift.window_minutes >= 1 && var.drift.window_minutes <= 44640 && floor(var.drift.window_minutes) == var.drift.window_minutes
+    error_message = "`drift.window_minutes` must be a whole number from 1 to 44640, a month."
+  }
+}
+
 variable "promotes_from" {
   description = "Trust roots of the accounts whose runs may be promoted into this one, each as that account's output `trust_root` has it. This account's own runs always may."
   # A trust root may itself name further ones, and Terraform has no recursive type.

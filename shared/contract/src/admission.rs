@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use crate::{Limits, Policy, Request, S3Uri, Sha256Digest, Threshold};
+use crate::{Limits, Policy, Request, S3Uri, Sha256Digest, Threshold, strictest};
 
 /// A request that policy does not let in.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -275,11 +275,9 @@ fn matches_userid(pattern: &str, userid: &str) -> bool {
     }
 }
 
-/// The policy's thresholds and the request's own; both apply.
+/// The policy's thresholds and the request's own; both apply, so of two on one side the stricter.
 pub fn thresholds(request: &Request, policy: &Policy) -> Vec<Threshold> {
-    let mut all = policy.thresholds.clone();
-    all.extend(request.evaluation.thresholds.iter().filter(|own| !policy.thresholds.contains(own)).cloned());
-    all
+    strictest(policy.thresholds.iter().chain(&request.evaluation.thresholds).cloned())
 }
 
 /// How long each wait may take. No wait is shorter than the heartbeat, because Step Functions demands a
@@ -405,6 +403,18 @@ mod tests {
             "{refusal}"
         );
         assert!(!refusal.contains("training."), "{refusal}");
+    }
+
+    #[test]
+    fn of_two_bounds_on_one_side_the_stricter_applies() {
+        let mut asked = request();
+        asked["evaluation"]["thresholds"] =
+            json!([{"metric": "perplexity", "below": 5.0}, {"metric": "perplexity", "above": 1.0}]);
+        let (asked, policy) =
+            (serde_json::from_value(asked).unwrap(), serde_json::from_value::<Policy>(policy()).unwrap());
+        let all = thresholds(&asked, &policy);
+        let stated = crate::bounds(&all);
+        assert_eq!((stated["perplexity"].as_str(), stated["eval_loss"].as_str()), ("< 5 and > 1", "< 1.5"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Thresholds: a metric and the bound that it must keep.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,36 @@ impl fmt::Display for Bound {
             Bound::Above(bound) => write!(formatter, "> {bound}"),
         }
     }
+}
+
+/// Of several thresholds on a metric, in the same direction, the strictest.
+pub fn strictest(thresholds: impl IntoIterator<Item = Threshold>) -> Vec<Threshold> {
+    let mut kept: Vec<Threshold> = Vec::new();
+    for threshold in thresholds {
+        let known = kept.iter_mut().find(|known| {
+            let is_alike = std::mem::discriminant(&known.bound) == std::mem::discriminant(&threshold.bound);
+            known.metric == threshold.metric && is_alike
+        });
+        match known {
+            Some(known) if threshold.bound.at_least_as_strict_as(known.bound) => {
+                known.bound = threshold.bound
+            }
+            Some(_) => {}
+            None => kept.push(threshold),
+        }
+    }
+    kept
+}
+
+/// The bounds of each metric in words, as evidence states them: `< 20`, or `> 1 and < 5`.
+pub fn bounds(thresholds: &[Threshold]) -> BTreeMap<&str, String> {
+    let mut stated: BTreeMap<&str, String> = BTreeMap::new();
+    for threshold in thresholds {
+        let said = stated.entry(&threshold.metric).or_default();
+        let and = if said.is_empty() { "" } else { " and " };
+        said.push_str(&format!("{and}{}", threshold.bound));
+    }
+    stated
 }
 
 /// A metric's name and its bound: `{"metric": "perplexity", "below": 20.0}`.

@@ -8,6 +8,7 @@ pub enum ErrorName {
     RequestInvalid,
     PolicyViolation,
     CostCapExceeded,
+    RetrainingRefused,
     PolicyChanged,
     RevisionNotFound,
     AccessNotGranted,
@@ -46,10 +47,11 @@ pub enum ErrorName {
 
 impl ErrorName {
     /// Every name, in the order of the state machine.
-    pub const ALL: [ErrorName; 37] = [
+    pub const ALL: [ErrorName; 38] = [
         ErrorName::RequestInvalid,
         ErrorName::PolicyViolation,
         ErrorName::CostCapExceeded,
+        ErrorName::RetrainingRefused,
         ErrorName::PolicyChanged,
         ErrorName::RevisionNotFound,
         ErrorName::AccessNotGranted,
@@ -92,6 +94,7 @@ impl ErrorName {
             ErrorName::RequestInvalid => "RequestInvalid",
             ErrorName::PolicyViolation => "PolicyViolation",
             ErrorName::CostCapExceeded => "CostCapExceeded",
+            ErrorName::RetrainingRefused => "RetrainingRefused",
             ErrorName::PolicyChanged => "PolicyChanged",
             ErrorName::RevisionNotFound => "RevisionNotFound",
             ErrorName::AccessNotGranted => "AccessNotGranted",
@@ -154,6 +157,7 @@ impl ErrorName {
             ErrorName::RequestInvalid => "the request cannot be read or does not follow its schema",
             ErrorName::PolicyViolation => "the request asks for more than policy.json allows",
             ErrorName::CostCapExceeded => "the run could cost more than policy.json allows",
+            ErrorName::RetrainingRefused => "drift may not start a run now",
             ErrorName::PolicyChanged => "the policy is not the one that this deployment or run was made with",
             ErrorName::RevisionNotFound => "the Hub has no such repository or revision",
             ErrorName::AccessNotGranted => "the Hub refused access: token, licence or gating",

@@ -19,6 +19,7 @@ mod policy;
 mod principal;
 mod progress;
 mod request;
+mod retraining;
 mod run_id;
 mod schemas;
 mod secret;
@@ -33,7 +34,7 @@ mod wait;
 pub use admission::{
     Circumstances, ImageName, ImageNameInvalid, Inadmissible, Violation, judge, limits, thresholds,
 };
-pub use bound::{Bound, BoundInvalid, Threshold};
+pub use bound::{Bound, BoundInvalid, Threshold, bounds, strictest};
 pub use content_kind::ContentKind;
 pub use digest::{DigestInvalid, Sha256Digest};
 pub use error_name::ErrorName;
@@ -50,12 +51,14 @@ pub use policy::{
 pub use principal::same_principal;
 pub use progress::{TransferProgress, TransferTotal};
 pub use request::{
-    DeploymentRequest, EndpointRequest, EvaluationRequest, LimitRequest, Promotion, REQUEST_SCHEMA,
-    RegistryRequest, Request, RequestInvalid, SourceRequest, SpotRequest, Strategy, TrainingRequest,
+    DeploymentRequest, EndpointRequest, EvaluationRequest, LimitRequest, MonitoringRequest, Promotion,
+    REQUEST_SCHEMA, RegistryRequest, Request, RequestInvalid, SourceRequest, SpotRequest, Strategy,
+    TrainingRequest,
 };
+pub use retraining::{DriftCause, Retrained, RetrainingPolicy, RetrainingRefused, not_worse_than};
 pub use run_id::{RunId, RunIdInvalid};
 pub use schemas::state_schemas;
 pub use secret::{Secret, TaskToken};
 pub use state::*;
-pub use trigger::{ScheduleTrigger, Trigger, TriggerUnknown};
+pub use trigger::{DRIFT_EVENT, DriftDetail, EVENT_SOURCE, ScheduleTrigger, Trigger, TriggerUnknown};
 pub use wait::{Wait, WaitKind};

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Request, RunId, Sha256Digest};
+use crate::{DriftCause, Request, RunId, Sha256Digest};
 
 /// An image as admission resolved it: one platform manifest, and this digest from there on (invariant 3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,9 @@ pub struct RunPlan {
     pub submitter: Option<String>,
     /// The image, by digest.
     pub image: ResolvedImage,
+    /// The drift that started it, if nobody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<DriftCause>,
     /// US dollars that the jobs cost at most.
     pub cost_usd: f64,
 }

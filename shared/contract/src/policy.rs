@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentKind, Score, Threshold};
+use crate::{ContentKind, RetrainingPolicy, Score, Threshold};
 
 /// The whole policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +35,9 @@ pub struct Policy {
     pub approval: ApprovalPolicy,
     /// Longest waits.
     pub limits: LimitPolicy,
+    /// When drift may start a run; never, where this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retraining: Option<RetrainingPolicy>,
 }
 
 /// What may come from the Hub.

@@ -34,9 +34,24 @@ pub struct Request {
     /// Shorter waits than the defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitRequest>,
+    /// How the traffic of the endpoint is watched; by the documented defaults where this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<MonitoringRequest>,
     /// The run whose trained model is taken over; nothing is trained then. `lockstep promote` writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<Promotion>,
+}
+
+/// How the traffic of the endpoint is watched.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MonitoringRequest {
+    /// What counts as drift.
+    #[serde(default)]
+    pub settings: drift::Settings,
+    /// Whether drift starts a run from this request with the data that is the latest then, where policy lets it.
+    #[serde(default)]
+    pub retrain: bool,
 }
 
 /// A run, of this account or of one that the trust root promotes from, and what was carried over of it.
@@ -246,6 +261,9 @@ pub enum RequestInvalid {
         /// What to write.
         remedy: &'static str,
     },
+    /// What counts as drift cannot be meant.
+    #[error("`monitoring.settings`: {0}")]
+    Monitoring(String),
 }
 
 impl Request {
@@ -324,6 +342,11 @@ impl Request {
         }
         if self.endpoint.capture_percent > 100 {
             return refuse("endpoint.capture_percent", &self.endpoint.capture_percent, "write 0 to 100");
+        }
+        if let Some(monitoring) = &self.monitoring
+            && let Err(invalid) = monitoring.settings.check()
+        {
+            return Err(RequestInvalid::Monitoring(invalid.to_string()));
         }
         self.check_deployment()?;
         if self.training.data.uri == self.evaluation.data.uri
@@ -410,7 +433,8 @@ mod tests {
                 "instance_type": "ml.m5.xlarge", "instance_count": 1, "volume_gib": 30, "max_runtime_seconds": 60
             },
             "registry": {"model_package_group": "tiny-lm"},
-            "endpoint": {"name": "tiny-lm", "instance_type": "ml.m5.large", "instance_count": 1, "capture_percent": 100}
+            "endpoint": {"name": "tiny-lm", "instance_type": "ml.m5.large", "instance_count": 1, "capture_percent": 100},
+            "monitoring": {"settings": {"psi": 0.2}}
         })
     }
 
@@ -435,7 +459,8 @@ mod tests {
             ("/endpoint/name", "-x".into(), "endpoint.name"),
             ("/endpoint/capture_percent", 101.into(), "endpoint.capture_percent"),
             ("/training/instance_count", 0.into(), "training.instance_count"),
-        ] as [(&str, serde_json::Value, &str); 7]
+            ("/monitoring/settings/psi", (-1).into(), "psi"),
+        ] as [(&str, serde_json::Value, &str); 8]
         {
             let shown = value.as_str().map_or(value.to_string(), str::to_owned);
             let message = refused(pointer, value);

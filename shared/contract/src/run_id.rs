@@ -54,6 +54,11 @@ impl RunId {
         format!("lockstep-{self}")
     }
 
+    /// The run that an endpoint configuration is of; none for a name that is not ours.
+    pub fn of_serving_name(name: &str) -> Option<Self> {
+        Self::try_from(name.strip_prefix("lockstep-")?.to_owned()).ok()
+    }
+
     /// `runs/<run>/`: the run's place in the work and the evidence bucket.
     pub fn prefix(&self) -> String {
         format!("runs/{self}/")

@@ -122,6 +122,18 @@ pub struct SealedModel {
     pub link: LinkRef,
 }
 
+/// Input of `monitor-drift`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(tag = "step", deny_unknown_fields)]
+pub enum MonitorInput {
+    /// Compare what endpoints were asked and answered with what their models were evaluated on.
+    Monitor {
+        /// One endpoint; every declared one when it is left out.
+        #[serde(default)]
+        endpoint: Option<String>,
+    },
+}
+
 /// Input of `scan-gate`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "step", deny_unknown_fields)]

@@ -4,7 +4,30 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::S3Uri;
+use crate::{DriftCause, RunId, S3Uri, Sha256Digest};
+
+/// The `source` of Lockstep's own events.
+pub const EVENT_SOURCE: &str = "lockstep";
+/// The `detail-type` of the event that tells of drift.
+pub const DRIFT_EVENT: &str = "Model Drift Detected";
+
+/// The `detail` of [`DRIFT_EVENT`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DriftDetail {
+    /// The endpoint.
+    pub endpoint: String,
+    /// The run whose model serves it.
+    pub run_id: RunId,
+    /// Whether that run's request asks for a run like it.
+    pub retrain: bool,
+    /// What drifted, for people.
+    pub features: Vec<String>,
+    /// The report, in the work bucket.
+    pub report: S3Uri,
+    /// Of the report's bytes.
+    pub report_sha256: Sha256Digest,
+}
 
 /// The schedule that started a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +58,8 @@ pub enum Trigger {
         /// The version, if the caller wants one.
         version_id: Option<String>,
     },
+    /// The monitor found drift.
+    Drift(DriftCause),
     /// A schedule names where the request lies.
     Schedule {
         /// Which schedule, and when.
@@ -106,6 +131,18 @@ impl Trigger {
 
     fn parse_event(event: &Value) -> Result<Self, TriggerUnknown> {
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+        if text("/source") == Some(EVENT_SOURCE) && text("/detail-type") == Some(DRIFT_EVENT) {
+            let wrong = |field, reason: &str| TriggerUnknown::Field { field, reason: reason.to_owned() };
+            let detail: DriftDetail = serde_json::from_value(event["detail"].clone())
+                .map_err(|error| wrong("detail", &error.to_string()))?;
+            return Ok(Self::Drift(DriftCause {
+                event_id: text("/id").ok_or_else(|| wrong("id", "is missing"))?.to_owned(),
+                endpoint: detail.endpoint,
+                run_id: detail.run_id,
+                report: detail.report,
+                report_sha256: detail.report_sha256,
+            }));
+        }
         if text("/source") != Some("aws.s3") || text("/detail-type") != Some("Object Created") {
             return Err(TriggerUnknown::NoForm);
         }
@@ -134,6 +171,10 @@ mod tests {
         );
         assert!(matches!(Trigger::parse(&json!({"request": {}})), Ok(Trigger::Inline(_))));
         assert!(matches!(Trigger::parse(&json!({"request_uri": "s3://b/k"})), Ok(Trigger::Reference { .. })));
+        let drift = json!({"source": "lockstep", "detail-type": "Model Drift Detected", "id": "e-1",
+            "detail": {"endpoint": "e", "run_id": "0a".repeat(16), "retrain": true, "features": ["output.x"],
+                "report": "s3://w/drift/e/report.json", "report_sha256": "0".repeat(64)}});
+        assert!(matches!(Trigger::parse(&drift), Ok(Trigger::Drift(cause)) if cause.event_id == "e-1"));
         let schedule = json!({"schedule": {"name": "n", "time": "t"}, "request_uri": "s3://b/k"});
         assert!(matches!(Trigger::parse(&schedule), Ok(Trigger::Schedule { .. })));
     }

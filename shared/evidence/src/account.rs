@@ -14,7 +14,19 @@ use crate::{
 
 /// The facts that name what went in, by gate.
 const INPUTS: [(Gate, &[&str]); 6] = [
-    (Gate::Admit, &["request", "plan", "policy", "image", "training_data", "evaluation_data"]),
+    (
+        Gate::Admit,
+        &[
+            "request",
+            "plan",
+            "policy",
+            "image",
+            "training_data",
+            "evaluation_data",
+            "drift_event",
+            "drift_report",
+        ],
+    ),
     (Gate::SealModel, &["source", "commit", "model"]),
     (Gate::Train, &["training_data_version"]),
     (Gate::SealArtifact, &["artifact"]),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::{Gate, Policy, RunId, RunPlan, Score, Severity, Sha256Digest, same_principal};
+use contract::{Gate, Policy, RunId, RunPlan, Score, Severity, Sha256Digest, bounds, same_principal};
 use jiff::tz::TimeZone;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -90,7 +90,11 @@ impl Checker<'_> {
         self.demand(Gate::Admit, "evaluation_data", request.evaluation.data.sha256.as_str())?;
         let submitter = self.plan.submitter.as_deref().unwrap_or("unknown");
         self.demand(Gate::Admit, "submitter", submitter)?;
-        self.demand(Gate::Approve, "submitter", submitter)
+        self.demand(Gate::Approve, "submitter", submitter)?;
+        match &self.plan.cause {
+            Some(cause) => self.demand(Gate::Admit, "drift_event", &cause.event_id),
+            None => Ok(()),
+        }
     }
 
     /// The model is the one that was asked for; a revision that was a commit already is that commit.
@@ -183,13 +187,15 @@ impl Checker<'_> {
     /// Every threshold is judged again, on what the gate says that was measured.
     fn passed(&self) -> Result<(), EvidenceBroken> {
         let Some(verified) = self.chain.links().get(&Gate::JudgeMetrics) else { return Ok(()) };
-        for threshold in &self.plan.request.evaluation.thresholds {
-            let fact = |name: String| verified.link.facts.get(&name);
-            let measured = fact(format!("after.{}", threshold.metric)).and_then(|value| value.parse().ok());
-            let bound = fact(format!("threshold.{}", threshold.metric));
-            if bound.is_none_or(|bound| *bound != threshold.bound.to_string()) {
+        let thresholds = &self.plan.request.evaluation.thresholds;
+        let fact = |name: String| verified.link.facts.get(&name);
+        for (metric, asked) in bounds(thresholds) {
+            if fact(format!("threshold.{metric}")).is_none_or(|stated| *stated != asked) {
                 return Err(EvidenceBroken::Unasked(Gate::JudgeMetrics, "thresholds"));
             }
+        }
+        for threshold in thresholds {
+            let measured = fact(format!("after.{}", threshold.metric)).and_then(|value| value.parse().ok());
             if measured.is_none_or(|measured: f64| !threshold.bound.admits(measured)) {
                 return Err(EvidenceBroken::Unasked(Gate::JudgeMetrics, "metrics"));
             }

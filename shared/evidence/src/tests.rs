@@ -139,6 +139,7 @@ impl Bench {
                 digest: format!("sha256:{IMAGE}"),
                 uri: format!("r@sha256:{IMAGE}"),
             },
+            cause: None,
             cost_usd: 1.0,
         }
     }

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
-use contract::{RunId, TaskToken, Wait, WaitKind};
+use contract::{Retrained, RunId, TaskToken, Wait, WaitKind};
 
 use crate::{Environment, Error, failed, var};
 
@@ -62,6 +62,15 @@ fn expires(after: Duration) -> AttributeValue {
 
 fn field(item: &Item, name: &str) -> Option<String> {
     item.get(name).and_then(|value| value.as_s().ok()).cloned()
+}
+
+/// The runs that drift started at an endpoint, as they were read.
+#[derive(Debug, Default)]
+pub struct RetrainedBefore {
+    /// The runs.
+    pub runs: Vec<Retrained>,
+    /// What stood in the table.
+    text: Option<String>,
 }
 
 impl Coordination {
@@ -217,6 +226,54 @@ impl Coordination {
             }
             Err(error) => Err(failed("dynamodb:PutItem")(error).into()),
         }
+    }
+
+    /// The runs that drift started at an endpoint.
+    ///
+    /// # Errors
+    /// [`Error::Aws`]; [`Error::Unreadable`] when the item is none of ours.
+    pub async fn retrained(&self, endpoint: &str) -> Result<RetrainedBefore, Error> {
+        let item = self.get("retrained", endpoint).await?;
+        let Some(text) = item.and_then(|item| field(&item, "runs")) else {
+            return Ok(RetrainedBefore::default());
+        };
+        let unreadable = |error: serde_json::Error| Error::Unreadable {
+            place: format!("retrained {endpoint}"),
+            reason: error.to_string(),
+        };
+        let runs = serde_json::from_str(&text).map_err(unreadable)?;
+        Ok(RetrainedBefore { runs, text: Some(text) })
+    }
+
+    /// Notes the runs that drift started at an endpoint, unless somebody has noted others since they were read.
+    ///
+    /// # Errors
+    /// [`Error::Aws`], as which a conflict counts too: the caller reads and decides again.
+    pub async fn note_retrained(
+        &self,
+        endpoint: &str,
+        before: &RetrainedBefore,
+        runs: &[Retrained],
+    ) -> Result<(), Error> {
+        let unreadable = |error: serde_json::Error| Error::Unreadable {
+            place: format!("retrained {endpoint}"),
+            reason: error.to_string(),
+        };
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", text("retrained"))
+            .item("sk", text(endpoint))
+            .item("runs", text(&serde_json::to_string(runs).map_err(unreadable)?));
+        let put = match &before.text {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(known) => {
+                put.condition_expression("runs = :runs").expression_attribute_values(":runs", text(known))
+            }
+        };
+        put.send().await.map_err(failed("dynamodb:PutItem"))?;
+        Ok(())
     }
 
     /// The endpoints whose lease a run holds.

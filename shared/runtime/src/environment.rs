@@ -27,6 +27,18 @@ const ATTESTING: &[&str] = &[
     "deploy-endpoint",
     "seal-run",
 ];
+const ATTESTING_OR_MONITORING: &[&str] = &[
+    "admit-run",
+    "download-model",
+    "scan-gate",
+    "launch-training",
+    "seal-artifact",
+    "evaluate-model",
+    "approve-package",
+    "deploy-endpoint",
+    "seal-run",
+    "monitor-drift",
+];
 const JUDGING: &[&str] = &[
     "admit-run",
     "download-model",
@@ -65,8 +77,8 @@ macro_rules! variables {
 }
 
 variables! {
-    WORK_BUCKET = "LOCKSTEP_WORK_BUCKET", ATTESTING, "Bucket of models, artefacts, data and run files.";
-    EVIDENCE_BUCKET = "LOCKSTEP_EVIDENCE_BUCKET", ATTESTING, "Bucket of links, records and the policy.";
+    WORK_BUCKET = "LOCKSTEP_WORK_BUCKET", ATTESTING_OR_MONITORING, "Bucket of models, artefacts, data and run files.";
+    EVIDENCE_BUCKET = "LOCKSTEP_EVIDENCE_BUCKET", ATTESTING_OR_MONITORING, "Bucket of links, records and the policy.";
     TABLE = "LOCKSTEP_TABLE", COORDINATING, "Coordination table: claims, waits and leases.";
     POLICY_VERSION_ID = "LOCKSTEP_POLICY_VERSION_ID", JUDGING, "S3 version of policy/policy.json.";
     POLICY_SHA256 = "LOCKSTEP_POLICY_SHA256", JUDGING, "SHA-256 of policy/policy.json; another digest refuses.";
@@ -74,7 +86,8 @@ variables! {
     DATA_KEY = "LOCKSTEP_DATA_KEY", ENCRYPTING, "ARN of the KMS key for data at rest.";
     INTAKE_BUCKET = "LOCKSTEP_INTAKE_BUCKET", &["admit-run"], "Bucket of uploaded requests.";
     SWEEP_SECONDS = "LOCKSTEP_SWEEP_SECONDS", &["admit-run"], "Seconds between sweeps; heartbeats last three.";
-    ENDPOINTS = "LOCKSTEP_ENDPOINTS", &["admit-run", "deploy-endpoint"], "Declared endpoints and their alarms, JSON.";
+    ENDPOINTS = "LOCKSTEP_ENDPOINTS", &["admit-run", "deploy-endpoint", "monitor-drift"], "Declared endpoints and their alarms, JSON.";
+    DRIFT_WINDOW_MINUTES = "LOCKSTEP_DRIFT_WINDOW_MINUTES", &["monitor-drift"], "Minutes of traffic that are compared with the baseline.";
     HUB_TOKEN_SECRET = "LOCKSTEP_HUB_TOKEN_SECRET", &["download-model"], "ARN of the secret with the Hub's token.";
     CHECKPOINT_KEY = "LOCKSTEP_CHECKPOINT_KEY", &["download-model", "seal-artifact"], "ARN of the HMAC key behind transfer checkpoints.";
     HF_ENDPOINT = "HF_ENDPOINT", &["download-model"], "The Hub's address.";

@@ -16,7 +16,7 @@ mod objects;
 pub use attestor::{Attestor, Passed};
 pub use callback::Callback;
 pub use clients::aws_config;
-pub use coordination::{Claim, Coordination, Lease};
+pub use coordination::{Claim, Coordination, Lease, RetrainedBefore};
 pub use derived_key::derive_key;
 pub use entry::{Invocation, Refusal, serve};
 pub use environment::{Environment, VARIABLES, Variable, var};

@@ -4,7 +4,7 @@
 //! `metrics_cloudwatch_embedded` and `metrique` are well kept, but the one brings a global recorder and the other
 //! a writer with a dozen dependencies, where one struct and one line do.
 //!
-//! Every metric lies in the namespace `Lockstep` under one dimension set, `Function`. A run or a batch is never a
+//! Every metric lies in the namespace `Lockstep` under one dimension, `Function` or `Endpoint`. A run or a batch is never a
 //! dimension, since each combination of dimension values is a metric that is billed: they are properties, which
 //! Logs Insights finds in the same line.
 
@@ -19,8 +19,6 @@ use serde_json::Value;
 
 /// Where the metrics lie.
 const NAMESPACE: &str = "Lockstep";
-/// The dimension's name.
-const FUNCTION: &str = "Function";
 
 /// A unit, of CloudWatch's own list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,24 +32,26 @@ pub enum Unit {
     Count,
     /// Thousandths of a second.
     Milliseconds,
+    /// No unit.
+    None,
 }
 
 /// A measurement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
     /// Its name, such as `BytesFetched`.
     pub name: &'static str,
     /// What it counts.
     pub unit: Unit,
     /// How much, in that unit.
-    pub value: u64,
+    pub value: f64,
 }
 
 /// Measurements of one moment, which make one line.
 #[derive(Clone, Debug)]
 pub struct Measured<'a> {
-    /// The function's name, such as `download-model`: the dimension.
-    pub function: &'a str,
+    /// The dimension: `Function` and the function's name, or `Endpoint` and the endpoint's.
+    pub dimension: (&'static str, &'a str),
     /// What else is known, such as the run. A property never hides a metric or the dimension.
     pub properties: &'a [(&'a str, Value)],
     /// At most 100, each name once.
@@ -70,13 +70,14 @@ impl Measured<'_> {
         let since_1970 = at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut members: BTreeMap<&str, Value> = self.properties.iter().cloned().collect();
         members.extend(self.metrics.iter().map(|metric| (metric.name, Value::from(metric.value))));
-        members.insert(FUNCTION, Value::from(self.function));
+        let (dimension, value) = self.dimension;
+        members.insert(dimension, Value::from(value));
         let metrics =
             self.metrics.iter().map(|metric| Definition { name: metric.name, unit: metric.unit }).collect();
         let mut line = serde_json::to_vec(&Line {
             aws: Metadata {
                 timestamp: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
-                directives: [Directive { namespace: NAMESPACE, dimensions: [[FUNCTION]], metrics }],
+                directives: [Directive { namespace: NAMESPACE, dimensions: [[dimension]], metrics }],
             },
             members,
         })?;
@@ -134,17 +135,21 @@ mod tests {
     }
 
     const METRICS: &[Metric] = &[
-        Metric { name: "BytesFetched", unit: Unit::Bytes, value: 8_388_608 },
-        Metric { name: "FetchRate", unit: Unit::BytesPerSecond, value: 4_194_304 },
-        Metric { name: "FilesStored", unit: Unit::Count, value: 0 },
-        Metric { name: "Duration", unit: Unit::Milliseconds, value: 2000 },
+        Metric { name: "BytesFetched", unit: Unit::Bytes, value: 8_388_608.0 },
+        Metric { name: "FetchRate", unit: Unit::BytesPerSecond, value: 4_194_304.0 },
+        Metric { name: "FilesStored", unit: Unit::Count, value: 0.0 },
+        Metric { name: "Duration", unit: Unit::Milliseconds, value: 2000.5 },
     ];
 
     /// The rules of the specification's schema and prose.
     #[test]
     fn cloudwatch_finds_every_metric_that_a_line_announces() {
         let properties = [("run_id", json!("ab")), ("batch", json!(3))];
-        let line = line(&Measured { function: "download-model", properties: &properties, metrics: METRICS });
+        let line = line(&Measured {
+            dimension: ("Function", "download-model"),
+            properties: &properties,
+            metrics: METRICS,
+        });
         assert_eq!(line["_aws"]["Timestamp"], json!(1_565_375_354_953_u64));
         assert_eq!(line["_aws"].as_object().unwrap().len(), 2, "objects have no members but the specified");
         let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
@@ -167,19 +172,23 @@ mod tests {
             for metric in metrics {
                 assert_eq!(metric.as_object().unwrap().len(), 2);
                 assert!(line[metric["Name"].as_str().unwrap()].is_number());
-                let units = ["Bytes", "Bytes/Second", "Count", "Milliseconds"];
+                let units = ["Bytes", "Bytes/Second", "Count", "Milliseconds", "None"];
                 assert!(units.contains(&metric["Unit"].as_str().unwrap()));
             }
         }
-        assert_eq!(line["BytesFetched"], 8_388_608);
+        assert_eq!(line["BytesFetched"], 8_388_608.0);
         assert_eq!((&line["run_id"], &line["batch"]), (&json!("ab"), &json!(3)));
     }
 
     #[test]
     fn a_property_hides_neither_a_metric_nor_the_dimension() {
         let properties = [("FetchRate", json!("fast")), ("Function", json!(1))];
-        let line = line(&Measured { function: "download-model", properties: &properties, metrics: METRICS });
-        assert_eq!(line["FetchRate"], 4_194_304);
+        let line = line(&Measured {
+            dimension: ("Function", "download-model"),
+            properties: &properties,
+            metrics: METRICS,
+        });
+        assert_eq!(line["FetchRate"], 4_194_304.0);
         assert_eq!(line["Function"], "download-model");
     }
 
@@ -196,7 +205,8 @@ mod tests {
             }
         }
         let mut writes = Writes(0);
-        let measured = Measured { function: "download-model", properties: &[], metrics: METRICS };
+        let measured =
+            Measured { dimension: ("Function", "download-model"), properties: &[], metrics: METRICS };
         measured.write(&mut writes, SystemTime::now()).unwrap();
         assert_eq!(writes.0, 1);
     }

@@ -356,6 +356,7 @@ async fn admitted(work: &Bucket, id: &str, asked: Asked<'_>, policy_sha256: Sha2
             uri: format!("{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/lockstep/model-container@{digest}"),
             digest,
         },
+        cause: None,
         cost_usd: 1.0,
     };
     let (key, bytes) = (format!("{}plan.json", run_id.prefix()), serde_json::to_vec(&plan).unwrap());

@@ -41,6 +41,7 @@ variables {
     download-model   = "arn:aws:iam::123456789012:role/lockstep-download-model"
     evaluate-model   = "arn:aws:iam::123456789012:role/lockstep-evaluate-model"
     launch-training  = "arn:aws:iam::123456789012:role/lockstep-launch-training"
+    monitor-drift    = "arn:aws:iam::123456789012:role/lockstep-monitor-drift"
     resume-execution = "arn:aws:iam::123456789012:role/lockstep-resume-execution"
     scan-gate        = "arn:aws:iam::123456789012:role/lockstep-scan-gate"
     seal-artifact    = "arn:aws:iam::123456789012:role/lockstep-seal-artifact"
@@ -321,7 +322,7 @@ run "refuses_to_spare_every_role" {
   command = plan
 
   variables {
-    role_arns = { for verb in ["admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "resume-execution", "scan-gate", "seal-artifact", "seal-run"] : verb => "arn:aws:iam::123456789012:role/*" }
+    role_arns = { for verb in ["admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "monitor-drift", "resume-execution", "scan-gate", "seal-artifact", "seal-run"] : verb => "arn:aws:iam::123456789012:role/*" }
   }
 
   expect_failures = [var.role_arns]

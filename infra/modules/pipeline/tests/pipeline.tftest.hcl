@@ -292,8 +292,8 @@ run "transfers_with_a_whole_processor" {
 
 run "grants_no_more_than_named" {
   assert {
-    condition     = length(aws_iam_role.function) == 10 && length(distinct([for role in aws_iam_role.function : role.name])) == 10
-    error_message = "Each of the ten functions must have a role of its own."
+    condition     = length(aws_iam_role.function) == 11 && length(distinct([for role in aws_iam_role.function : role.name])) == 11
+    error_message = "Each of the eleven functions must have a role of its own."
   }
   assert {
     # Action by action, so that a new one without a resource has to be argued for.

@@ -1,0 +1,93 @@
+//! Between AWS and monitoring.
+
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use contract::{DRIFT_EVENT, DriftDetail, EVENT_SOURCE, RunId};
+use drift::{
+    Window,
+    capture::{Capture, Reader},
+    lines::LONGEST,
+};
+use jiff::Timestamp;
+use runtime::{failed, is_missing};
+
+use crate::error::MonitorError;
+
+/// The run whose model an endpoint serves; none where there is no such endpoint in service, or another's
+/// configuration.
+///
+/// # Errors
+/// `ServiceUnavailable`.
+pub async fn serving_run(
+    sagemaker: &aws_sdk_sagemaker::Client,
+    endpoint: &str,
+) -> Result<Option<RunId>, MonitorError> {
+    let described = match sagemaker.describe_endpoint().endpoint_name(endpoint).send().await {
+        Ok(described) => described,
+        Err(error) => {
+            let failure = failed("sagemaker:DescribeEndpoint")(error);
+            return if is_missing(&failure) { Ok(None) } else { Err(failure.into()) };
+        }
+    };
+    Ok(described.endpoint_config_name().and_then(RunId::of_serving_name))
+}
+
+/// Shows a window everything that was captured under a prefix, a piece at a time.
+///
+/// # Errors
+/// `ServiceUnavailable`.
+pub async fn watch(
+    s3: &aws_sdk_s3::Client,
+    bucket: &str,
+    prefix: &str,
+    since: Timestamp,
+    window: &mut Window<'_>,
+) -> Result<(), MonitorError> {
+    let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(failed("s3:ListObjectsV2"))?;
+        for key in page.contents().iter().filter_map(|object| object.key()) {
+            let object = s3.get_object().bucket(bucket).key(key).send().await;
+            let mut body = object.map_err(failed("s3:GetObject"))?.body;
+            let mut reader = Reader::new(LONGEST);
+            let mut see = |record: Result<Capture, _>| {
+                let is_older =
+                    record.as_ref().is_ok_and(|capture| capture.time.is_some_and(|time| time < since));
+                if !is_older {
+                    window.see(record);
+                }
+            };
+            while let Some(piece) = body.next().await {
+                let piece = piece.map_err(|error| runtime::AwsFailure {
+                    operation: "s3:GetObject",
+                    code: "BodyBroken".to_owned(),
+                    message: format!("{key}: {error}"),
+                })?;
+                reader.feed(&piece, &mut see);
+            }
+            reader.finish(&mut see);
+        }
+    }
+    Ok(())
+}
+
+/// Tells whoever listens that traffic drifted.
+///
+/// # Errors
+/// `ServiceUnavailable`.
+pub async fn tell(
+    events: &aws_sdk_eventbridge::Client,
+    detail: &DriftDetail,
+) -> Result<String, MonitorError> {
+    let not_told = |reason: String| MonitorError::NotTold { endpoint: detail.endpoint.clone(), reason };
+    let text = serde_json::to_string(detail).map_err(|error| not_told(error.to_string()))?;
+    let entry = PutEventsRequestEntry::builder().source(EVENT_SOURCE).detail_type(DRIFT_EVENT).detail(text);
+    let sent = events.put_events().entries(entry.build()).send().await.map_err(failed("events:PutEvents"))?;
+    let entry = sent.entries().first();
+    // A call that succeeds may still have refused its entries.
+    match entry.and_then(|entry| entry.event_id()) {
+        Some(id) => Ok(id.to_owned()),
+        None => Err(not_told(
+            entry.and_then(|entry| entry.error_message()).unwrap_or("no reason given").to_owned(),
+        )),
+    }
+}

@@ -1,0 +1,45 @@
+//! Where SageMaker puts what an endpoint was asked and answered.
+//! <https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture-endpoint.html>
+
+use jiff::{SignedDuration, Timestamp, Unit, tz::TimeZone};
+
+/// The variant that deployment makes.
+const VARIANT: &str = "primary";
+
+/// The prefixes, one for each hour that a window touches, in order.
+pub fn prefixes(endpoint: &str, from: Timestamp, until: Timestamp) -> Vec<String> {
+    let hour = SignedDuration::from_hours(1);
+    let floor = |at: Timestamp| {
+        at.round(jiff::TimestampRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Floor))
+    };
+    let Ok(mut at) = floor(from) else { return Vec::new() };
+    let mut all = Vec::new();
+    while at <= until {
+        let shown = at.to_zoned(TimeZone::UTC).strftime("%Y/%m/%d/%H").to_string();
+        all.push(format!("capture/{endpoint}/{VARIANT}/{shown}/"));
+        match at.checked_add(hour) {
+            Ok(next) => at = next,
+            Err(_) => break,
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_hour_that_the_window_touches_is_looked_at() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let prefixes = prefixes("tiny-lm", at("2026-12-31T22:59:59Z"), at("2027-01-01T00:00:00Z"));
+        assert_eq!(
+            prefixes,
+            [
+                "capture/tiny-lm/primary/2026/12/31/22/",
+                "capture/tiny-lm/primary/2026/12/31/23/",
+                "capture/tiny-lm/primary/2027/01/01/00/",
+            ]
+        );
+    }
+}

@@ -1,0 +1,200 @@
+//! The story of monitoring: what serves, what it was evaluated on, what it meets now, and what that means.
+
+use aws_config::SdkConfig;
+use contract::{DriftDetail, Gate, MonitorInput, ObjectRef, RunId, RunPlan, S3Uri, Sha256Digest};
+use drift::{Baseline, Outcome, Report, Window};
+use jiff::{SignedDuration, Timestamp};
+use runtime::{Environment, Evidence, Measured, Metric, Objects, Unit, failed};
+use serde::Serialize;
+
+use crate::{aws, captures, error::MonitorError, settings::Settings};
+
+/// The function.
+pub struct MonitorDrift {
+    settings: Settings,
+    sagemaker: aws_sdk_sagemaker::Client,
+    events: aws_sdk_eventbridge::Client,
+    s3: aws_sdk_s3::Client,
+    objects: Objects,
+    evidence: Evidence,
+}
+
+/// What is said of an endpoint.
+#[derive(Debug, Serialize)]
+pub struct Judgement {
+    /// The endpoint.
+    endpoint: String,
+    /// The run whose model it serves.
+    run_id: Option<RunId>,
+    /// `stable`, `drifted`, `too_few_rows`, `not_serving` or `no_baseline`.
+    verdict: &'static str,
+    /// Invocations that were compared.
+    rows: u64,
+    /// Features that drifted.
+    features: Vec<String>,
+    /// The report, where there is one. The page is beside it, `.html`.
+    report: Option<S3Uri>,
+    /// The event that told of drift.
+    event_id: Option<String>,
+}
+
+impl Judgement {
+    fn without_report(endpoint: &str, run_id: Option<RunId>, verdict: &'static str) -> Self {
+        let endpoint = endpoint.to_owned();
+        Self { endpoint, run_id, verdict, rows: 0, features: Vec::new(), report: None, event_id: None }
+    }
+}
+
+impl MonitorDrift {
+    /// From the environment.
+    ///
+    /// # Errors
+    /// [`runtime::Error::Misconfigured`].
+    pub fn new(config: &SdkConfig) -> Result<Self, runtime::Error> {
+        let mut environment = Environment::of("monitor-drift");
+        let s3 = aws_sdk_s3::Client::new(config);
+        let settings = Settings::read(&mut environment);
+        let function = Self {
+            sagemaker: aws_sdk_sagemaker::Client::new(config),
+            events: aws_sdk_eventbridge::Client::new(config),
+            objects: Objects::new(s3.clone()),
+            evidence: Evidence::new(s3.clone(), settings.evidence_bucket.clone()),
+            settings,
+            s3,
+        };
+        environment.finish(function)
+    }
+
+    /// Judges one endpoint, or each. One that cannot be judged does not keep the others from it.
+    pub async fn handle(&self, input: MonitorInput) -> Result<Vec<Judgement>, MonitorError> {
+        let MonitorInput::Monitor { endpoint } = input;
+        let declared: Vec<String> = self.settings.endpoints.keys().cloned().collect();
+        let chosen = match endpoint {
+            None => declared,
+            Some(endpoint) if declared.contains(&endpoint) => vec![endpoint],
+            Some(endpoint) => return Err(MonitorError::UnknownEndpoint { endpoint, declared }),
+        };
+        let (mut judgements, mut first_error) = (Vec::new(), None);
+        for endpoint in chosen {
+            match self.judge(&endpoint).await {
+                Ok(judgement) => judgements.push(judgement),
+                Err(error) => {
+                    tracing::error!(%endpoint, "{error}");
+                    first_error = first_error.or(Some(error));
+                }
+            }
+        }
+        first_error.map_or(Ok(judgements), Err)
+    }
+
+    async fn judge(&self, endpoint: &str) -> Result<Judgement, MonitorError> {
+        let now = Timestamp::now();
+        let Some(run) = aws::serving_run(&self.sagemaker, endpoint).await? else {
+            return Ok(Judgement::without_report(endpoint, None, "not_serving"));
+        };
+        let Some(baseline) = self.baseline(&run).await? else {
+            return Ok(Judgement::without_report(endpoint, Some(run), "no_baseline"));
+        };
+        let monitoring = self.plan(&run).await?.request.monitoring.unwrap_or_default();
+        let mut window = Window::new(&baseline, &monitoring.settings);
+        let since = self.since(&run, now).await?;
+        for prefix in captures::prefixes(endpoint, since, now) {
+            aws::watch(&self.s3, &self.settings.work_bucket, &prefix, since, &mut window).await?;
+        }
+        let report = window.judge();
+        let stored = self.store(endpoint, &run, now, &report).await?;
+        measure(endpoint, &report);
+        let features: Vec<String> = report.drifted().map(|feature| feature.name.clone()).collect();
+        let place = S3Uri::new(&stored.bucket, &stored.key);
+        let mut judgement = Judgement {
+            endpoint: endpoint.to_owned(),
+            run_id: Some(run.clone()),
+            verdict: match report.outcome {
+                Outcome::Stable => "stable",
+                Outcome::Drifted => "drifted",
+                Outcome::TooFewRows => "too_few_rows",
+            },
+            rows: report.rows,
+            features: features.clone(),
+            report: Some(place.clone()),
+            event_id: None,
+        };
+        if report.outcome == Outcome::Drifted {
+            let detail = DriftDetail {
+                endpoint: endpoint.to_owned(),
+                run_id: run,
+                retrain: monitoring.retrain,
+                features,
+                report: place,
+                report_sha256: stored.sha256,
+            };
+            judgement.event_id = Some(aws::tell(&self.events, &detail).await?);
+        }
+        Ok(judgement)
+    }
+
+    /// What the evaluation gate made of the candidate's answers, if it could.
+    async fn baseline(&self, run: &RunId) -> Result<Option<Baseline>, MonitorError> {
+        let link = self.evidence.said(run, Gate::JudgeMetrics).await?;
+        let Some(stated) = link.facts.get("baseline") else { return Ok(None) };
+        let broken = |reason: String| MonitorError::Baseline { run: run.clone(), reason };
+        let key = format!("{}evaluate-model/baseline.json", run.prefix());
+        let bytes = self.objects.bytes(&self.settings.evidence_bucket, &key, None).await?;
+        let bytes = bytes.ok_or_else(|| broken("it does not exist".to_owned()))?;
+        if Sha256Digest::of(&bytes).as_str() != stated {
+            return Err(broken(format!("its digest is not the {stated} that `judge-metrics` states")));
+        }
+        Baseline::parse(&bytes).map(Some).map_err(|error| broken(error.to_string()))
+    }
+
+    async fn plan(&self, run: &RunId) -> Result<RunPlan, MonitorError> {
+        let link = self.evidence.said(run, Gate::Admit).await?;
+        let stated = link.facts.get("plan").cloned().unwrap_or_default();
+        let bucket = self.settings.evidence_bucket.clone();
+        let key = format!("{}admit-run/plan.json", run.prefix());
+        let sha256 = Sha256Digest::try_from(stated)
+            .map_err(|error| MonitorError::Baseline { run: run.clone(), reason: error.to_string() })?;
+        Ok(self.objects.read(&ObjectRef { bucket, key, sha256 }).await?)
+    }
+
+    /// From when on traffic is this model's, and recent.
+    async fn since(&self, run: &RunId, now: Timestamp) -> Result<Timestamp, MonitorError> {
+        let window = SignedDuration::from_mins(i64::from(self.settings.window_minutes));
+        let deployed = self.evidence.said(run, Gate::Deploy).await?.at;
+        Ok(deployed.parse::<Timestamp>().unwrap_or(now).max(now - window))
+    }
+
+    async fn store(
+        &self,
+        endpoint: &str,
+        run: &RunId,
+        now: Timestamp,
+        report: &Report,
+    ) -> Result<ObjectRef, MonitorError> {
+        let place = format!("drift/{endpoint}/{run}/{}", now.strftime("%Y-%m-%dT%H-%M-%S%.3fZ"));
+        let unwritten = |reason: String| MonitorError::Report { endpoint: endpoint.to_owned(), reason };
+        let json = report.to_json().map_err(|error| unwritten(error.to_string()))?;
+        let page = drift::page(endpoint, report);
+        let (bucket, html) = (&self.settings.work_bucket, format!("{place}.html"));
+        let put = self.s3.put_object().bucket(bucket).key(html).content_type("text/html; charset=utf-8");
+        put.body(page.into_bytes().into()).send().await.map_err(failed("s3:PutObject"))?;
+        Ok(self.objects.write_bytes(bucket, &format!("{place}.json"), &json).await?)
+    }
+}
+
+/// Figures for the dashboard and the alarm. Too little traffic says nothing: the last judgement stands.
+fn measure(endpoint: &str, report: &Report) {
+    let greatest = |values: &mut dyn Iterator<Item = Option<f64>>| values.flatten().fold(0.0, f64::max);
+    let psi = greatest(&mut report.features.iter().map(|feature| feature.psi));
+    let distance = greatest(&mut report.features.iter().map(|feature| feature.ks_d));
+    let mut metrics = vec![Metric { name: "RowsCompared", unit: Unit::Count, value: report.rows as f64 }];
+    if report.outcome != Outcome::TooFewRows {
+        let drifted = if report.outcome == Outcome::Drifted { 1.0 } else { 0.0 };
+        metrics.extend([
+            Metric { name: "DriftDetected", unit: Unit::Count, value: drifted },
+            Metric { name: "GreatestPsi", unit: Unit::None, value: psi },
+            Metric { name: "GreatestKsDistance", unit: Unit::None, value: distance },
+        ]);
+    }
+    Measured { dimension: ("Endpoint", endpoint), properties: &[], metrics: &metrics }.emit();
+}
