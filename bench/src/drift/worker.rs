@@ -18,8 +18,10 @@ use super::programs::Measured;
 use crate::error::Error;
 use crate::screen::print;
 
-/// Values that are read at once: a quarter of a MiB.
-const PIECE: usize = 32 * 1024;
+/// Values that are read at once: as many as stay in the nearest cache beside what they are counted in.
+const PIECE: usize = 2 * 1024;
+/// Bytes of a value.
+const SIZE: usize = size_of::<f64>();
 
 /// What to compute; see [`Columns`](super::columns::Columns).
 #[derive(Args, Debug)]
@@ -90,7 +92,8 @@ fn side_by_side(args: &WorkerArgs, files: &Files) -> Result<Vec<[f64; 3]>, Error
 /// A column's figures, counted by so many threads.
 fn compare(args: &WorkerArgs, files: &Files, column: usize, threads: usize) -> Result<[f64; 3], Error> {
     let mut sample = vec![0.0; args.sample];
-    read(&files.baseline, column * args.sample, &mut sample)?;
+    let mut bytes = vec![0; args.sample * SIZE];
+    read(&files.baseline, column * args.sample, &mut bytes, &mut sample)?;
     let edges = psi::quantile_edges(&sample, args.bins);
     let grid = Grid::new(sample.iter().chain(&edges).copied());
     let share = args.length.div_ceil(threads);
@@ -98,14 +101,13 @@ fn compare(args: &WorkerArgs, files: &Files, column: usize, threads: usize) -> R
         let first = (thread * share).min(args.length);
         count(&files.current, &grid, column * args.length + first, share.min(args.length - first))
     };
-    let mut counts = Counts::new(&grid);
-    std::thread::scope(|scope| {
+    let counts = std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || part(thread))).collect();
-        counts.merge(&part(0)?);
+        let mut counts = part(0)?;
         for other in others {
             counts.merge(&joined(other.join())?);
         }
-        Ok::<(), Error>(())
+        Ok::<Counts, Error>(counts)
     })?;
     let mut before = Counts::new(&grid);
     before.add(&grid, &sample);
@@ -117,29 +119,24 @@ fn compare(args: &WorkerArgs, files: &Files, column: usize, threads: usize) -> R
 
 fn count(file: &File, grid: &Grid, first: usize, length: usize) -> Result<Counts, Error> {
     let mut counts = Counts::new(grid);
-    let mut values = vec![0.0; PIECE.min(length)];
+    let mut bytes = vec![0; PIECE * SIZE];
+    let mut values = vec![0.0; PIECE];
     let mut done = 0;
     while done < length {
         let piece = &mut values[..PIECE.min(length - done)];
-        read(file, first + done, piece)?;
+        read(file, first + done, &mut bytes, piece)?;
         counts.add(grid, piece);
         done += piece.len();
     }
     Ok(counts)
 }
 
-/// Reads values from so many values into the file.
-fn read(file: &File, first: usize, values: &mut [f64]) -> Result<(), Error> {
-    const SIZE: usize = size_of::<f64>();
-    let mut bytes = [0; 32 * 1024];
-    let mut offset = (first * SIZE) as u64;
-    for values in values.chunks_mut(bytes.len() / SIZE) {
-        let bytes = &mut bytes[..values.len() * SIZE];
-        file.read_exact_at(bytes, offset)?;
-        offset += bytes.len() as u64;
-        for (value, bytes) in values.iter_mut().zip(bytes.as_chunks::<SIZE>().0) {
-            *value = f64::from_le_bytes(*bytes);
-        }
+/// Reads values from so many values into the file, through as many bytes.
+fn read(file: &File, first: usize, bytes: &mut [u8], values: &mut [f64]) -> Result<(), Error> {
+    let bytes = &mut bytes[..values.len() * SIZE];
+    file.read_exact_at(bytes, (first * SIZE) as u64)?;
+    for (value, bytes) in values.iter_mut().zip(bytes.as_chunks::<SIZE>().0) {
+        *value = f64::from_le_bytes(*bytes);
     }
     Ok(())
 }

@@ -1,23 +1,32 @@
 //! Counts of values between and at fixed points.
 
-/// Buckets for each point: more of them make a search shorter, and the table larger than a core's own cache.
+/// Buckets for each point: with more of them fewer hold many points, and the table outgrows the core's own cache.
 const BUCKETS_PER_POINT: usize = 2;
-/// Points that a value is compared with at once. In a fuller bucket they are halved first.
-const ABREAST: usize = 8;
+/// Points that a bucket has beside it, to be compared with at once. In a fuller one they are looked for by halving.
+const ABREAST: usize = 2;
 /// One in so many points at either end does not stretch the buckets: a far value would leave most of them empty.
 const END: usize = 200;
 
 /// Points on the line of numbers, in order, each once: where [`Counts`] tell values apart.
 ///
-/// A value is found by a table first, that says between which points its bucket lies, and then by comparing it with all of
-/// these at once: no branch depends on the value, which is what makes a search slow.
+/// A value is found by its bucket, and then by comparing it with all of the bucket's points at once: hardly ever does a
+/// branch depend on the value, which is what makes a search slow.
 #[derive(Clone, Debug)]
 pub struct Grid {
-    /// The points, and [`ABREAST`] times NaN, which no value reaches.
     points: Vec<f64>,
-    /// The index of the first point in a bucket or after it; one entry more than there are buckets.
-    starts: Vec<u32>,
     buckets: Buckets,
+    slots: Vec<Slot>,
+}
+
+/// A bucket's points.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// Those that are compared with at once; NaN, which nothing reaches, where there are fewer.
+    abreast: [f64; ABREAST],
+    /// The index of the first.
+    first: u32,
+    /// How many there are, if more than that.
+    crowd: u32,
 }
 
 /// Which bucket a value is in: never one before that of a smaller value. That is all that a search relies on, so that rounding
@@ -41,7 +50,11 @@ impl Buckets {
         let (low, high) = (place(cut), place(points.len().saturating_sub(1 + cut)));
         // The range may be nothing, or too wide for a number: then everything is in one bucket.
         let range = high - low;
-        let scale = if range > 0.0 && range.is_finite() { (count as f64 / range).min(f64::MAX) } else { 0.0 };
+        let scale = if range > 0.0 && range.is_finite() {
+            (count as f64 / range).clamp(f64::MIN_POSITIVE, f64::MAX)
+        } else {
+            f64::MIN_POSITIVE
+        };
         Self { logarithmic, low: if low.is_finite() { low } else { 0.0 }, scale, last: (count - 1) as f64 }
     }
 
@@ -51,25 +64,31 @@ impl Buckets {
 
     /// Of a place: a value, or its [`magnitude`].
     fn of_place(self, place: f64) -> usize {
-        // An infinite place times no scale is NaN, which is in bucket 0 as everything is then.
-        ((place - self.low) * self.scale).clamp(0.0, self.last) as i64 as usize
+        let bucket = ((place - self.low) * self.scale).clamp(0.0, self.last);
+        // Added to 2^52 a number is rounded to a whole one, which its lowest bits then are: cheaper than a conversion.
+        (bucket + (1_u64 << 52) as f64).to_bits() as u32 as usize
     }
 
     fn of(self, value: f64) -> usize {
         self.of_place(if self.logarithmic { magnitude(value) } else { value })
     }
 
-    fn starts(self, points: &[f64]) -> Vec<u32> {
-        let mut starts = Vec::with_capacity(self.count() + 1);
-        let mut next = 0;
+    fn slots(self, points: &[f64]) -> Vec<Slot> {
+        let mut slots = Vec::with_capacity(self.count());
+        let mut rest = points;
         for bucket in 0..self.count() {
-            while points.get(next).is_some_and(|&point| self.of(point) < bucket) {
-                next += 1;
+            let length = rest.iter().take_while(|&&point| self.of(point) == bucket).count();
+            let first = (points.len() - rest.len()) as u32;
+            let mut slot = Slot { abreast: [f64::NAN; ABREAST], first, crowd: 0 };
+            if length > ABREAST {
+                slot.crowd = length as u32;
+            } else {
+                slot.abreast[..length].copy_from_slice(&rest[..length]);
             }
-            starts.push(next as u32);
+            slots.push(slot);
+            rest = &rest[length..];
         }
-        starts.push(points.len() as u32);
-        starts
+        slots
     }
 }
 
@@ -81,9 +100,8 @@ fn magnitude(value: f64) -> f64 {
 }
 
 /// How many points are in buckets that are too full to be compared at once.
-fn crowded(starts: &[u32]) -> usize {
-    let sizes = starts.windows(2).map(|pair| (pair[1] - pair[0]) as usize);
-    sizes.filter(|&size| size >= ABREAST).sum()
+fn crowded(slots: &[Slot]) -> usize {
+    slots.iter().map(|slot| slot.crowd as usize).sum()
 }
 
 impl Grid {
@@ -97,40 +115,39 @@ impl Grid {
         points.dedup();
         assert!(u32::try_from(points.len()).is_ok(), "a grid has at most 2^32 - 1 points");
         let mut buckets = Buckets::new(&points, false);
-        let mut starts = buckets.starts(&points);
-        if crowded(&starts) > points.len() / 10 {
+        let mut slots = buckets.slots(&points);
+        if crowded(&slots) > points.len() / 4 {
             let other = Buckets::new(&points, true);
-            let others = other.starts(&points);
-            if crowded(&others) < crowded(&starts) {
-                (buckets, starts) = (other, others);
+            let others = other.slots(&points);
+            if crowded(&others) < crowded(&slots) {
+                (buckets, slots) = (other, others);
             }
         }
-        points.extend([f64::NAN; ABREAST]);
-        Self { points, starts, buckets }
+        Self { points, buckets, slots }
     }
 
     /// The points.
     pub fn points(&self) -> &[f64] {
-        &self.points[..self.points.len() - ABREAST]
+        &self.points
     }
 
     /// Twice the number of points below the value, which is not NaN, and one more if it is at a point itself.
     fn cell(&self, value: f64, bucket: usize) -> usize {
-        let (mut low, mut high) = (self.starts[bucket] as usize, self.starts[bucket + 1] as usize);
-        // Fewer than are compared, since the one at the end may equal the value.
-        while high - low >= ABREAST {
-            let middle = low.midpoint(high);
-            if self.points[middle] < value {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
+        let slot = &self.slots[bucket];
+        if slot.crowd > 0 {
+            return self.cell_in_crowd(value, slot);
         }
-        // Points after the bucket are not below the value: counting them too does no harm.
-        let abreast = &self.points[low..low + ABREAST];
-        let passed: u64 =
-            abreast.iter().map(|&point| u64::from(point < value) + u64::from(point <= value)).sum();
-        2 * low + passed as usize
+        let passed: usize =
+            slot.abreast.iter().map(|&point| usize::from(point < value) + usize::from(point <= value)).sum();
+        2 * slot.first as usize + passed
+    }
+
+    #[inline(never)]
+    fn cell_in_crowd(&self, value: f64, slot: &Slot) -> usize {
+        let first = slot.first as usize;
+        let crowd = &self.points[first..first + slot.crowd as usize];
+        let below = crowd.partition_point(|&point| point < value);
+        2 * (first + below) + usize::from(crowd.get(below).is_some_and(|&point| point == value))
     }
 }
 
@@ -146,7 +163,7 @@ pub struct Counts {
 impl Counts {
     /// None yet.
     pub fn new(grid: &Grid) -> Self {
-        Self { cells: vec![0; 2 * grid.points().len() + 1], total: 0, not_numbers: 0 }
+        Self { cells: vec![0; 2 * grid.points.len() + 1], total: 0, not_numbers: 0 }
     }
 
     /// Counts these values. NaN is counted apart and is no part of any statistic; infinities are values.

@@ -5,7 +5,7 @@ use std::f64::consts::{LN_2, PI};
 /// From this size on the leading terms are as good as the sum.
 const LARGE: u64 = 1_000_000;
 /// The most terms that are summed; of more, evenly spaced ones are taken.
-const TERMS: u64 = 8_192;
+const TERMS: u64 = 1_024;
 
 /// The probability that the distribution function of `n` values rises `x` or more above the true one, for `0 < x < 1`.
 ///
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn leaving_terms_out_changes_nothing_that_counts() {
-        for n in [16_384, 50_000, 200_000] {
+        for n in [2_048, 10_000, 50_000, 200_000] {
             for square in [2.2, 5.0, 30.0, 300.0] {
                 let x = (square / n as f64).sqrt();
                 let (all, some) = (sum(n, x, 1), probability(n, x));
