@@ -145,7 +145,8 @@ async fn measure(
 fn agree(ours: &Measured, theirs: &Measured, program: Program) -> Result<(), Error> {
     for (column, (own, other)) in ours.figures.iter().zip(&theirs.figures).enumerate() {
         for ((&ours, &theirs), figure) in own.iter().zip(other).zip(FIGURES) {
-            if !((ours - theirs).abs() <= TOLERANCE) {
+            let apart = (ours - theirs).abs();
+            if apart > TOLERANCE || apart.is_nan() {
                 return Err(Error::Disagree { column, figure, ours, theirs, program: program.name() });
             }
         }

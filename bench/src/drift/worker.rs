@@ -109,9 +109,11 @@ fn compare(args: &WorkerArgs, files: &Files, column: usize, threads: usize) -> R
         }
         Ok::<Counts, Error>(counts)
     })?;
-    let mut before = Counts::new(&grid);
-    before.add(&grid, &sample);
-    let [before, now] = [&before, &counts].map(|counts| psi::bin_counts(&edges, &grid, counts));
+    let bins = Grid::new(edges.iter().copied());
+    let mut before = Counts::new(&bins);
+    before.add(&bins, &sample);
+    let before = psi::bin_counts(&edges, &bins, &before);
+    let now = psi::bin_counts(&edges, &grid, &counts);
     let ks = ks::of_counts(&sample, &grid, &counts, Method::Auto);
     let (d, p) = ks.map_or((f64::NAN, f64::NAN), |ks| (ks.d, ks.p));
     Ok([psi::of_counts(&before, &now), d, p])

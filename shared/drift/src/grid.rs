@@ -111,7 +111,8 @@ impl Grid {
     /// When there are more than `u32::MAX` points.
     pub fn new(points: impl IntoIterator<Item = f64>) -> Self {
         let mut points: Vec<f64> = points.into_iter().filter(|point| !point.is_nan()).collect();
-        points.sort_unstable_by(f64::total_cmp);
+        // The stable sort is the faster one here: it merges what comes sorted, as a sample and its edges do.
+        points.sort_by(f64::total_cmp);
         points.dedup();
         assert!(u32::try_from(points.len()).is_ok(), "a grid has at most 2^32 - 1 points");
         let mut buckets = Buckets::new(&points, false);
