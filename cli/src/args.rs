@@ -33,6 +33,7 @@ pub(crate) enum Command {
   lockstep demo --summary summary.json
   lockstep demo --export exported && lockstep verify exported
   lockstep demo --break tampered-weights
+  lockstep demo --drift
   lockstep demo --manual-approval
   lockstep demo --keep --request examples/requests/tiny-lm.json")]
     Demo(DemoArgs),
@@ -141,6 +142,10 @@ pub(crate) struct DemoArgs {
     /// Write a summary of the run, JSON.
     #[arg(long, value_name = "FILE")]
     pub summary: Option<PathBuf>,
+
+    /// Let traffic drift afterwards, and follow the run that this starts to a new version.
+    #[arg(long, conflicts_with_all = ["sabotage", "manual_approval"])]
+    pub drift: bool,
 
     /// What is deployed.
     #[command(flatten)]
@@ -501,6 +506,7 @@ mod tests {
             "rejected",
             "loose-request",
             "endpoint-rolls-back",
+            "bad-canary",
         ] {
             Cli::try_parse_from(["lockstep", "demo", "--break", name]).unwrap();
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::approve::{self, Decision};
 use crate::args::DemoArgs;
+use crate::drift;
 use crate::error::Error;
 use crate::export;
 use crate::findings;
@@ -21,6 +22,7 @@ use crate::sabotage::Break;
 use crate::screen::Screen;
 use crate::summary::{Seconds, StateSummary, Summary};
 use crate::table;
+use crate::traffic::{Tally, Traffic};
 use crate::trigger;
 use crate::watch;
 use crate::ways::{self, StagedFiles};
@@ -153,9 +155,20 @@ impl<'a> Demo<'a> {
                 approver = Approver::Demo(Decision::Reject);
             }
         }
+        if args.drift {
+            drift::ask_for_retraining(&mut request);
+        }
         let files = StagedFiles::write(self.account.state_dir(), &request)?;
-        let run = self.carry_through(&request, "demo", approver).await?;
-        let has_succeeded = watch::conclude(&run.timeline, self.screen);
+        let mut run = if args.sabotage.is_some_and(Break::needs_traffic) {
+            self.carry_through_under_traffic(&request, approver).await?
+        } else {
+            self.carry_through(&request, "demo", approver).await?
+        };
+        let mut has_succeeded = watch::conclude(&run.timeline, self.screen);
+        if args.drift && has_succeeded {
+            run = self.drift(approver).await?;
+            has_succeeded = watch::conclude(&run.timeline, self.screen);
+        }
         let summary = self.look_around(&run).await?;
         if let Some(directory) = &args.export {
             let files = run_files::from_bucket(&self.s3, &self.outputs.evidence_bucket, &run.id).await?;
@@ -178,6 +191,38 @@ impl<'a> Demo<'a> {
         }
     }
 
+    /// Traffic drifts, and the run that this starts is carried through.
+    async fn drift(&self, approver: Approver) -> Result<Run, Error> {
+        let traffic = self.traffic()?;
+        let endpoint = self.ground.draft.endpoint();
+        let event = drift::shift(self.account, self.outputs, &traffic, endpoint, self.screen).await?;
+        self.screen.heading("Retraining");
+        self.screen.doing("waiting for the execution that the event starts");
+        let began = Instant::now();
+        let machine = &self.outputs.state_machine_arn;
+        let execution = trigger::execution_of_event(&self.sfn, machine, &event).await?;
+        self.screen.aside(&format!("  event {event} started {execution}"));
+        self.follow(execution, began, approver).await
+    }
+
+    fn traffic(&self) -> Result<Traffic, Error> {
+        let draft = &self.ground.draft;
+        Traffic::of(self.runtime.clone(), draft.endpoint(), draft.evaluation_rows())
+    }
+
+    /// The same as [`Demo::carry_through`] while somebody asks the endpoint.
+    async fn carry_through_under_traffic(&self, request: &Value, approver: Approver) -> Result<Run, Error> {
+        let (traffic, tally) = (self.traffic()?, Tally::default());
+        let run = tokio::select! {
+            run = self.carry_through(request, "demo", approver) => run?,
+            () = traffic.go_on(&tally) => return Err(Error::NoRows),
+        };
+        let (answered, failed) = (tally.answered.into_inner(), tally.failed.into_inner());
+        self.screen
+            .say(&format!("  meanwhile {answered} questions were answered, and {failed} met an error"));
+        Ok(run)
+    }
+
     async fn serve_a_good_version(&self, request: &Value) -> Result<(), Error> {
         self.screen.heading("A good version first");
         let mut request = request.clone();
@@ -192,7 +237,7 @@ impl<'a> Demo<'a> {
         ))
     }
 
-    /// Uploads a request and follows its execution to the end, deciding where a decision is awaited.
+    /// Uploads a request and follows its execution to the end.
     async fn carry_through(&self, request: &Value, name: &str, approver: Approver) -> Result<Run, Error> {
         let began = Instant::now();
         let bucket = &self.outputs.intake_bucket;
@@ -204,7 +249,11 @@ impl<'a> Demo<'a> {
         let execution_arn =
             trigger::execution(&self.sfn, &self.outputs.state_machine_arn, bucket, &key).await?;
         self.screen.aside(&format!("  started {execution_arn}"));
+        self.follow(execution_arn, began, approver).await
+    }
 
+    /// Follows an execution to its end, deciding where a decision is awaited.
+    async fn follow(&self, execution_arn: String, began: Instant, approver: Approver) -> Result<Run, Error> {
         let mut follower = Follower::new(self.sfn.clone(), &execution_arn).with_transfer(self.s3.clone());
         let mut is_decided = false;
         loop {

@@ -107,13 +107,11 @@ pub(crate) enum Error {
         /// What was given.
         looked_at: String,
     },
-    /// The upload started nothing.
-    #[error("the upload of s3://{bucket}/{key} started no execution within {seconds} s")]
+    /// What should have started an execution did not.
+    #[error("{what} started no execution within {seconds} s")]
     NotStarted {
-        /// The bucket.
-        bucket: String,
-        /// The key.
-        key: String,
+        /// The upload, or the event.
+        what: String,
         /// How long was waited.
         seconds: u64,
     },
@@ -156,6 +154,19 @@ pub(crate) enum Error {
         run_id: String,
         /// Why.
         reason: String,
+    },
+    /// There are no rows to ask questions of.
+    #[error(
+        "`evaluation.data` holds no row with a `text` to ask the endpoint: name a file of them, as examples/requests/tiny-lm.json does"
+    )]
+    NoRows,
+    /// The monitor did not say what it must.
+    #[error("the monitor must say `{expected}` of this traffic, and says `{found}`")]
+    DriftMissed {
+        /// What it must say.
+        expected: &'static str,
+        /// What it said.
+        found: String,
     },
     /// A run cannot be promoted.
     #[error("run {run_id} cannot be promoted: {reason}")]
@@ -227,6 +238,7 @@ impl Error {
             | Error::NoBucket { .. }
             | Error::NotRepeatable { .. }
             | Error::NotPromotable { .. }
+            | Error::NoRows
             | Error::NoEvidence { .. }
             | Error::Occupied(_)
             | Error::OtherDigest { .. }
@@ -239,6 +251,7 @@ impl Error {
             | Error::NotStarted { .. }
             | Error::FirstVersion(_)
             | Error::TrustRoot(_)
+            | Error::DriftMissed { .. }
             | Error::BreakMissed { .. } => 1,
         }
     }

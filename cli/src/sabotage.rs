@@ -28,6 +28,8 @@ pub(crate) enum Break {
     LooseRequest,
     /// A good version serves; the next one fails to and is rolled back: DeploymentRolledBack.
     EndpointRollsBack,
+    /// A good version serves; the next one answers errors to the traffic that its canary gets: DeploymentRolledBack.
+    BadCanary,
 }
 
 /// How long `scan-never-finishes` waits for the scan. Fifteen minutes, the default, show nothing more.
@@ -46,7 +48,7 @@ impl Break {
             Break::BadMetrics => ErrorName::ThresholdBreached,
             Break::Rejected => ErrorName::ApprovalRejected,
             Break::LooseRequest => ErrorName::PolicyViolation,
-            Break::EndpointRollsBack => ErrorName::DeploymentRolledBack,
+            Break::EndpointRollsBack | Break::BadCanary => ErrorName::DeploymentRolledBack,
         }
     }
 
@@ -72,6 +74,9 @@ impl Break {
             Break::Rejected => "the approver rejects",
             Break::LooseRequest => "the request asks for a perplexity below 50, where policy asks for less",
             Break::EndpointRollsBack => "the endpoint's second version fails to come into service",
+            Break::BadCanary => {
+                "the endpoint's second version answers errors to the half of the traffic that it gets"
+            }
         }
     }
 
@@ -84,13 +89,19 @@ impl Break {
             Break::CriticalFinding => Some(Fault::CriticalFinding),
             Break::ScanNeverFinishes => Some(Fault::ScanNeverFinishes),
             Break::EndpointRollsBack => Some(Fault::EndpointRollsBack),
+            Break::BadCanary => Some(Fault::BadCanary),
             Break::TrainingCrash | Break::BadMetrics | Break::Rejected | Break::LooseRequest => None,
         }
     }
 
     /// Whether a good version must serve before anything is made wrong.
     pub(crate) fn needs_a_good_version_first(self) -> bool {
-        self == Break::EndpointRollsBack
+        matches!(self, Break::EndpointRollsBack | Break::BadCanary)
+    }
+
+    /// Whether it shows only while somebody asks the endpoint.
+    pub(crate) fn needs_traffic(self) -> bool {
+        self == Break::BadCanary
     }
 
     /// Whether the demo's approver approves.
@@ -118,6 +129,12 @@ impl Break {
             }
             Break::LooseRequest => {
                 set(request, "evaluation", "thresholds", json!([{"metric": "perplexity", "below": 50.0}]));
+            }
+            Break::BadCanary => {
+                set(request, "endpoint", "instance_count", json!(2));
+                let deployment =
+                    json!({"strategy": "canary", "percent": 50, "wait_seconds": 300, "bake_seconds": 60});
+                set(request, "endpoint", "deployment", deployment);
             }
             Break::TamperedWeights
             | Break::MissingFile
@@ -180,6 +197,7 @@ mod tests {
         let mut errors: Vec<_> = Break::value_variants().iter().map(|b| b.expected()).collect();
         errors.sort();
         errors.dedup();
-        assert_eq!(errors.len(), 10);
+        // Two ways to be rolled back.
+        assert_eq!(errors.len(), Break::value_variants().len() - 1);
     }
 }

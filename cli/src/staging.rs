@@ -162,6 +162,12 @@ impl Draft {
         self.check(&self.with(&pins))
     }
 
+    /// The rows that the model is graded on, where the request names a file of them.
+    pub(crate) fn evaluation_rows(&self) -> &[u8] {
+        let upload = self.uploads.iter().find(|upload| upload.data == Data::Evaluation);
+        upload.map(|upload| upload.bytes.as_slice()).unwrap_or_default()
+    }
+
     /// The endpoint that the request chooses.
     pub(crate) fn endpoint(&self) -> &str {
         self.request.pointer("/endpoint/name").and_then(Value::as_str).unwrap_or_default()

@@ -89,6 +89,32 @@ pub(crate) async fn execution(
     bucket: &str,
     key: &str,
 ) -> Result<String, Error> {
+    let what = format!("the upload of s3://{bucket}/{key}");
+    started_by(sfn, state_machine, &what, |input| is_of(input, bucket, key)).await
+}
+
+/// The execution that an event of Lockstep's own started.
+///
+/// # Errors
+/// As [`execution`].
+pub(crate) async fn execution_of_event(
+    sfn: &aws_sdk_sfn::Client,
+    state_machine: &str,
+    event_id: &str,
+) -> Result<String, Error> {
+    let is_it = |input: &str| {
+        let event = serde_json::from_str::<Value>(input);
+        event.is_ok_and(|event| event["id"].as_str() == Some(event_id))
+    };
+    started_by(sfn, state_machine, &format!("the event {event_id}"), is_it).await
+}
+
+async fn started_by(
+    sfn: &aws_sdk_sfn::Client,
+    state_machine: &str,
+    what: &str,
+    is_it: impl Fn(&str) -> bool,
+) -> Result<String, Error> {
     let began = Instant::now();
     let mut others = std::collections::BTreeSet::new();
     while began.elapsed() < PATIENCE {
@@ -105,14 +131,14 @@ pub(crate) async fn execution(
                 .send()
                 .await
                 .map_err(Error::aws("DescribeExecution"))?;
-            if described.input().is_some_and(|input| is_of(input, bucket, key)) {
+            if described.input().is_some_and(&is_it) {
                 return Ok(arn);
             }
             others.insert(arn);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    Err(Error::NotStarted { bucket: bucket.to_owned(), key: key.to_owned(), seconds: PATIENCE.as_secs() })
+    Err(Error::NotStarted { what: what.to_owned(), seconds: PATIENCE.as_secs() })
 }
 
 /// Whether an execution's input is the event of this upload.

@@ -51,11 +51,7 @@ impl Evidence {
                 executions.sort_by_key(|execution| std::cmp::Reverse(execution.start_date));
                 return executions;
             }
-            assert!(
-                start.elapsed() < PATIENCE,
-                "only {} executions started",
-                executions.len()
-            );
+            assert!(start.elapsed() < PATIENCE, "only {} executions started", executions.len());
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }

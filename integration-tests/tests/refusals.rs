@@ -77,3 +77,17 @@ fn trap_deployment_an_endpoint_that_rolls_back_keeps_serving_what_it_served() {
     assert_eq!(finished.summary["left"]["models"], 1, "{}", finished.output);
     assert_eq!(finished.summary["left"]["endpoints"], 1, "{}", finished.output);
 }
+
+/// The canary takes half of the traffic for as long as it takes the alarm to fire, and none after.
+#[test]
+fn trap_deployment_a_canary_that_answers_errors_is_undone_and_the_old_version_serves_on() {
+    let finished = refused("bad-canary", "DeploymentRolledBack");
+    assert_eq!(finished.summary["endpoint"]["status"], "InService", "{}", finished.output);
+    assert!(finished.summary["endpoint"]["answer"].is_string(), "{}", finished.output);
+    let told =
+        finished.output.lines().find(|line| line.contains("questions were answered")).expect("a tally");
+    let counts: Vec<usize> =
+        told.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
+    assert!(counts[0] > counts[1] && counts[1] > 0, "{told}");
+    assert_eq!(finished.summary["left"]["models"], 1, "{}", finished.output);
+}

@@ -23,7 +23,8 @@ IAM
 12. No signature is looked at, so that services beside this one can call it by naming a key. With AUTH=true what the
     key's owner may do is enforced all the same.
 13. Policies see `s3:if-none-match` and `s3:ObjectCreationOperation`, and their variables (`${aws:userid}`) are replaced
-    in Resource and NotResource. DescribeRepositories is about the repositories that it names.
+    in Resource and NotResource. DescribeRepositories is about the repositories that it names, and PutEvents about its
+    `events:source`.
 14. `LockstepAuthorize`, which AWS does not have, answers whether a key's owner may do something: services beside this one
     ask it, so that one evaluator judges every call.
 EC2
@@ -529,7 +530,19 @@ def first_match_of_caller(context, statements, effect):
 _extract_resource_arn = iam_actions.extract_resource_arn
 
 
+_event_sources = contextvars.ContextVar("event_sources", default=())
+
+
+def sources_of_events(body):
+    try:
+        return tuple({str(entry.get("Source", "")) for entry in json.loads(body or b"{}").get("Entries", [])})
+    except (ValueError, AttributeError, TypeError):
+        return ()
+
+
 def resource_of_request(service, method, path, headers, body, query_params, region, account_id):
+    if service == "events":
+        _event_sources.set(sources_of_events(body))
     if service == "ecr" and headers.get("x-amz-target", "").endswith(".DescribeRepositories"):
         names = json.loads(body or b"{}").get("repositoryNames") or []
         if len(names) == 1:
@@ -542,6 +555,9 @@ _enforce = iam_evaluator.enforce
 
 
 def enforce_and_tell(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
+    if iam_action == "events:PutEvents" and len(_event_sources.get()) == 1:
+        # Of several sources none is named, so that a policy that names one does not let the others in.
+        service_context = {**(service_context or {}), "events:source": _event_sources.get()[0]}
     denied = _enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
     session = sts._sessions.get(access_key_id)
     if _DECISIONS and session:

@@ -161,7 +161,9 @@ impl MonitorDrift {
     async fn since(&self, run: &RunId, now: Timestamp) -> Result<Timestamp, MonitorError> {
         let window = SignedDuration::from_mins(i64::from(self.settings.window_minutes));
         let deployed = self.evidence.said(run, Gate::Deploy).await?.at;
-        Ok(deployed.parse::<Timestamp>().unwrap_or(now).max(now - window))
+        let deployed = deployed.parse::<Timestamp>().unwrap_or(now).max(now - window);
+        // Captures tell whole seconds.
+        Ok(Timestamp::from_second(deployed.as_second()).unwrap_or(deployed))
     }
 
     async fn store(

@@ -56,9 +56,9 @@ fn invariant_08_what_a_role_may_do_is_what_its_function_needs() {
     assert!(faults.is_empty(), "{} (the whole report: target/least-privilege.json)", faults.join("\n"));
 }
 
-/// A run that serves, and one that takes its model over.
+/// A run that serves, one that its traffic's drift starts, and one that takes its model over.
 fn serve_and_promote(url: &str) -> Result<(), String> {
-    let kept = Demo::new(&[]).with("LOCKSTEP_REHEARSAL_URL", url).keep();
+    let kept = Demo::new(&["--drift"]).with("LOCKSTEP_REHEARSAL_URL", url).keep();
     if kept.summary["status"] != "SUCCEEDED" {
         return Err(kept.summary.to_string());
     }

@@ -1,0 +1,58 @@
+//! Traffic drifts, and the next version serves: from the monitor's verdict to a record that names what caused it.
+
+use std::fs;
+
+use evidence::{Record, RunStatus, TrustRoot, verify_run};
+use integration_tests::Demo;
+use serde_json::Value;
+
+#[test]
+fn drift_starts_a_run_whose_record_names_the_event_and_holds_the_report() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let export = folder.path().join("d");
+    let finished = Demo::new(&["--drift", "--export", &export.display().to_string()]).run();
+    assert_eq!(
+        (finished.code, &finished.summary["status"]),
+        (Some(0), &"SUCCEEDED".into()),
+        "{}",
+        finished.output
+    );
+    for told in ["stable over", "drifted over"] {
+        assert!(finished.output.contains(told), "{told}: {}", finished.output);
+    }
+    assert!(finished.summary["endpoint"]["answer"].is_string(), "{}", finished.output);
+
+    let files = read(&export);
+    let trust = fs::read(folder.path().join("d.trust.json")).expect("the trust root");
+    let verified = verify_run(&files, &TrustRoot::parse(&trust).expect("a trust root")).expect("it verifies");
+    let Record { status, inputs, .. } = verified.record;
+    assert_eq!(status, RunStatus::Succeeded);
+    let event = inputs.get("drift_event").expect("the record names the event");
+    assert!(finished.output.contains(&format!("event {event} started")), "{}", finished.output);
+    let report: Value = serde_json::from_slice(&files["admit-run/drift-report.json"]).expect("the report");
+    assert_eq!(report["outcome"], "drifted");
+    let request: Value = serde_json::from_slice(&files["admit-run/request.json"]).expect("the request");
+    let thresholds = request["evaluation"]["thresholds"].as_array().expect("thresholds");
+    let below = |value: &Value| value["below"].as_f64().is_some_and(|below| below < 0.5);
+    assert!(
+        thresholds.iter().any(|one| one["metric"] == "eval_loss" && below(one)),
+        "the champion sets no bound: {thresholds:?}"
+    );
+}
+
+fn read(directory: &std::path::Path) -> evidence::Files {
+    let mut files = evidence::Files::new();
+    for folder in fs::read_dir(directory).expect("it can be listed").flatten() {
+        let folder = folder.path();
+        let within: Vec<_> = if folder.is_dir() {
+            fs::read_dir(&folder).expect("it can be listed").flatten().map(|entry| entry.path()).collect()
+        } else {
+            vec![folder]
+        };
+        for path in within {
+            let name = path.strip_prefix(directory).expect("below it").to_string_lossy().into_owned();
+            files.insert(name, fs::read(path).expect("it can be read"));
+        }
+    }
+    files
+}
