@@ -114,6 +114,20 @@ Examples:
     )]
     Promote(PromoteArgs),
 
+    /// Have an endpoint serve its last verified configuration again.
+    #[command(
+        after_help = "What an alarm does, by hand: the latest earlier configuration whose run's evidence verifies again, whose model is unchanged and
+which no incident revoked. It is asked for all at once and not waited for: `outcome.json` beside the record says when it serves.
+An alarm's cooldown does not count. Exit codes: 0 it was asked for; 3 it was refused, and the endpoint serves as before.
+
+Examples:
+  lockstep rollback tiny-lm --reason \"answers in the wrong language since noon\"
+  lockstep rollback tiny-lm --to 0123456789abcdef0123456789abcdef --reason \"the last one that support trusts\"
+  lockstep rollback tiny-lm --isolate --reason \"leaks training rows; nothing may answer\"
+  AWS_PROFILE=operator lockstep rollback tiny-lm --reason \"p99 doubled\" --aws"
+    )]
+    Rollback(RollbackArgs),
+
     /// Reject the model package of a run that waits.
     #[command(after_help = "Examples:
   lockstep reject 0123456789abcdef0123456789abcdef --reason \"answers leak training rows\"")]
@@ -286,6 +300,34 @@ pub(crate) struct RerunArgs {
     /// The bucket that holds the evidence; without it, the account's only one named `*-evidence-*`.
     #[arg(long, value_name = "BUCKET")]
     pub evidence_bucket: Option<String>,
+
+    /// Which account.
+    #[command(flatten)]
+    pub account: AccountArgs,
+}
+
+/// `lockstep rollback`
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// The endpoint.
+    #[arg(value_name = "ENDPOINT")]
+    pub endpoint: String,
+
+    /// The run whose configuration shall serve; without it, the latest that is safe.
+    #[arg(long, value_name = "RUN_ID", value_parser = run_id)]
+    pub to: Option<RunId>,
+
+    /// Why. It goes into the incident's record.
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub reason: String,
+
+    /// Where no earlier configuration is safe, delete the endpoint and revoke its model.
+    #[arg(long, conflicts_with = "to")]
+    pub isolate: bool,
+
+    /// The function that does it.
+    #[arg(long, value_name = "NAME", default_value = "lockstep-respond-incident")]
+    pub function: String,
 
     /// Which account.
     #[command(flatten)]

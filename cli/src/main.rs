@@ -18,6 +18,7 @@ mod promote;
 mod proof;
 mod repository;
 mod rerun;
+mod rollback;
 mod run_files;
 mod sabotage;
 mod screen;
@@ -91,6 +92,11 @@ async fn run(command: Command, screen: &Screen) -> Result<u8, Error> {
             let from = connection::connect(&args.account, root.as_deref(), Identity::Submitter).await?;
             let to = connection::destination(&args.to, root.as_deref()).await?;
             Outcome::Finished(promote::run(&args, &from, to.as_ref().unwrap_or(&from), screen).await?)
+        }
+        Command::Rollback(args) => {
+            let root = repository::find().ok();
+            let account = connection::connect(&args.account, root.as_deref(), Identity::Submitter).await?;
+            Outcome::Finished(rollback::run(&args, &account, screen).await?)
         }
         Command::Reject(args) => decide(&args, Decision::Reject, screen).await?,
     };

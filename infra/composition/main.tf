@@ -25,34 +25,38 @@ locals {
   # What a module that is not chosen would have told.
   trail_log_group   = try(module.audit[0].trail_log_group, null)
   access_log_bucket = try(module.audit[0].access_log_bucket, null)
-  serving_roles     = [for verb in ["deploy-endpoint", "approve-package", "seal-run"] : module.pipeline.role_names[verb]]
+  serving_roles     = [for verb in ["deploy-endpoint", "approve-package", "respond-incident", "seal-run"] : module.pipeline.role_names[verb]]
 }
 
 module "pipeline" {
   source = "../../modules/pipeline"
 
-  name                     = var.name
-  zips_dir                 = var.zips_dir
-  architecture             = var.architecture
-  definition_path          = coalesce(var.definition_path, "${path.module}/../../../statemachine/pipeline.asl.json")
-  code_revision            = var.code_revision
-  signing_keys_not_before  = var.signing_keys_not_before
-  replaced_signing_keys    = var.replaced_signing_keys
-  promotes_from            = var.promotes_from
-  drift                    = var.drift
-  key_rotation_days        = var.key_rotation_days
-  key_deletion_days        = var.key_deletion_days
-  secret_recovery_days     = var.secret_recovery_days
-  hub_token                = var.hub_token
-  hub_token_version        = var.hub_token_version
-  log_retention_days       = var.log_retention_days
-  policy_path              = coalesce(var.policy_path, "${path.module}/policy.json")
-  extra_environment        = var.extra_environment
-  hf_endpoint              = var.hf_endpoint
-  repository_name          = local.repository_name
-  transfer_memory_mb       = var.transfer_memory_mb
-  reserved_concurrency     = var.reserved_concurrency
-  sweep_seconds            = var.sweep_seconds
+  name                    = var.name
+  zips_dir                = var.zips_dir
+  architecture            = var.architecture
+  definition_path         = coalesce(var.definition_path, "${path.module}/../../../statemachine/pipeline.asl.json")
+  code_revision           = var.code_revision
+  signing_keys_not_before = var.signing_keys_not_before
+  replaced_signing_keys   = var.replaced_signing_keys
+  promotes_from           = var.promotes_from
+  drift                   = var.drift
+  key_rotation_days       = var.key_rotation_days
+  key_deletion_days       = var.key_deletion_days
+  secret_recovery_days    = var.secret_recovery_days
+  hub_token               = var.hub_token
+  hub_token_version       = var.hub_token_version
+  log_retention_days      = var.log_retention_days
+  policy_path             = coalesce(var.policy_path, "${path.module}/policy.json")
+  extra_environment       = var.extra_environment
+  hf_endpoint             = var.hf_endpoint
+  repository_name         = local.repository_name
+  transfer_memory_mb      = var.transfer_memory_mb
+  reserved_concurrency    = var.reserved_concurrency
+  sweep_seconds           = var.sweep_seconds
+
+  incident_cooldown_seconds = var.incident_cooldown_seconds
+  runbooks_url              = var.runbooks_url
+
   subnet_ids               = local.subnets
   security_group_ids       = local.groups["jobs"]
   function_network         = try(module.network[0].function_vpc_config, null)
@@ -181,7 +185,10 @@ module "access" {
   identities           = var.access.identities
   organization_targets = var.access.organization_targets
   scheduler_role_arn   = module.pipeline.scheduler_role_arn
-  deployers            = var.deployers
+
+  rollback_function_arn = module.pipeline.function_arns["respond-incident"]
+
+  deployers = var.deployers
 }
 
 module "tracking" {

@@ -57,6 +57,18 @@ variable "sweep_seconds" {
   default     = 300
 }
 
+variable "incident_cooldown_seconds" {
+  description = "Seconds after an endpoint was rolled back in which no event rolls it back again."
+  type        = number
+  default     = 3600
+}
+
+variable "runbooks_url" {
+  description = "Where docs/runbooks is read: an incident's notification links to a page below it."
+  type        = string
+  default     = "docs/runbooks"
+}
+
 variable "subnet_ids" {
   description = "Subnets of the jobs, models and endpoints, where `network` is null."
   type        = list(string)

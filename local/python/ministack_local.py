@@ -23,8 +23,8 @@ IAM
 12. No signature is looked at, so that services beside this one can call it by naming a key. With AUTH=true what the
     key's owner may do is enforced all the same.
 13. Policies see `s3:if-none-match` and `s3:ObjectCreationOperation`, and their variables (`${aws:userid}`) are replaced
-    in Resource and NotResource. DescribeRepositories is about the repositories that it names, and PutEvents about its
-    `events:source`.
+    in Resource and NotResource. DescribeRepositories is about the repositories that it names, DescribeAlarms about the alarm,
+    and PutEvents about its `events:source`.
 14. `LockstepAuthorize`, which AWS does not have, answers whether a key's owner may do something: services beside this one
     ask it, so that one evaluator judges every call.
 EC2
@@ -56,6 +56,7 @@ import threading
 import time
 import urllib.request
 
+import cbor2
 import ministack.core.iam_actions as iam_actions
 import ministack.core.iam_evaluator as iam_evaluator
 import ministack.core.lambda_runtime as lambda_runtime
@@ -547,6 +548,10 @@ def resource_of_request(service, method, path, headers, body, query_params, regi
         names = json.loads(body or b"{}").get("repositoryNames") or []
         if len(names) == 1:
             return f"arn:aws:ecr:{region}:{account_id}:repository/{names[0]}"
+    if service == "monitoring" and "cbor" in headers.get("content-type", ""):
+        names = (cbor2.loads(body) if body else {}).get("AlarmNames") or []
+        if len(names) == 1:
+            return f"arn:aws:cloudwatch:{region}:{account_id}:alarm:{names[0]}"
     return _extract_resource_arn(service, method, path, headers, body, query_params, region, account_id)
 
 

@@ -24,6 +24,14 @@ pub enum DeployError {
         /// Its approval status.
         status: String,
     },
+    /// The model or its image was revoked.
+    #[error("nothing is deployed: the {what} is revoked: {reason}")]
+    Revoked {
+        /// `artefact ...`, `image ...`.
+        what: String,
+        /// Which incident, and why.
+        reason: String,
+    },
     /// What serves is not what the approver saw, or another run is at the endpoint.
     #[error("`{endpoint}`: {reason}: start a new run")]
     Superseded {
@@ -68,6 +76,7 @@ impl Refusal for DeployError {
             | Self::Unbound(_)
             | Self::ArtifactChanged(_)
             | Self::NoLongerApproved { .. } => ErrorName::EvidenceBroken,
+            Self::Revoked { .. } => ErrorName::ModelRevoked,
             Self::Superseded { .. } => ErrorName::Superseded,
             Self::RolledBack { .. } => ErrorName::DeploymentRolledBack,
             Self::Failed { .. } => ErrorName::DeploymentFailed,

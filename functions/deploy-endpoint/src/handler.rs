@@ -86,6 +86,7 @@ impl DeployEndpoint {
         let verified = self.verify(&run, &plan, artifact, package, chain).await?;
         self.still_approved(package).await?;
         self.artifact_unchanged(&verified, artifact).await?;
+        self.not_revoked(&plan, artifact).await?;
 
         let endpoint = &run.endpoint;
         let ours = run.run_id.serving_name();
@@ -186,6 +187,20 @@ impl DeployEndpoint {
             Some(change) => Err(DeployError::ArtifactChanged(change)),
             None => Ok(()),
         }
+    }
+
+    /// What an incident revoked is deployed by no run, promoted and repeated ones included.
+    async fn not_revoked(&self, plan: &RunPlan, artifact: &Artifact) -> Result<(), DeployError> {
+        let of = [
+            (format!("artefact {}", artifact.content_sha256), artifact.content_sha256.as_str()),
+            (format!("image {}", plan.image.digest), plan.image.digest.as_str()),
+        ];
+        for (what, digest) in of {
+            if let Some(reason) = self.evidence.revocation(digest).await? {
+                return Err(DeployError::Revoked { what, reason });
+            }
+        }
+        Ok(())
     }
 
     async fn recheck(

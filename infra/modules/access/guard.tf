@@ -8,9 +8,9 @@ locals {
 
   # Whom a denial spares.
   spared = {
-    servers      = [for verb in ["deploy-endpoint", "seal-run"] : var.role_arns[verb]]
+    servers      = [for verb in ["deploy-endpoint", "respond-incident", "seal-run"] : var.role_arns[verb]]
     registrars   = [var.role_arns["approve-package"]]
-    deciders     = concat([var.role_arns["approve-package"]], flatten([for key in local.approvers : local.people_principals[key]]))
+    deciders     = concat([for verb in ["approve-package", "respond-incident"] : var.role_arns[verb]], flatten([for key in local.approvers : local.people_principals[key]]))
     writers      = [for verb in sort(distinct(concat(["download-model", "seal-artifact"], keys(var.signing_key_arns)))) : var.role_arns[verb]]
     coordinators = [for verb in sort(keys(var.role_arns)) : var.role_arns[verb] if !contains(["download-model", "seal-artifact"], verb)]
     custodians   = concat(local.deployers, flatten([for key in local.operators : local.people_principals[key]]))
@@ -54,7 +54,7 @@ locals {
       Sid       = "WriteAsAGate"
       Effect    = "Deny"
       Action    = ["s3:DeleteObject*", "s3:PutObject*"]
-      Resource  = ["${local.work}/artifacts/*", "${local.work}/models/*", "${local.evidence}/runs/*"]
+      Resource  = ["${local.work}/artifacts/*", "${local.work}/models/*", "${local.evidence}/incidents/*", "${local.evidence}/revoked/*", "${local.evidence}/runs/*"]
       Condition = { ArnNotLike = { "aws:PrincipalArn" = local.spared.writers } }
     },
     {
@@ -119,7 +119,7 @@ locals {
       ]
       Resource = concat(
         [local.evidence, local.intake, local.work, var.state_machine_arn, "arn:${local.partition}:lambda:${local.here}:function:${local.everything}"],
-        [for rule in ["change", "ended", "incident-*", "sweep"] : "arn:${local.partition}:events:${local.here}:rule/${var.name}-${rule}"],
+        [for rule in ["change", "ended", "finding", "incident*", "rescan", "settled", "sweep", "threat", "vulnerability"] : "arn:${local.partition}:events:${local.here}:rule/${var.name}-${rule}"],
       )
       Condition = { ArnNotLike = { "aws:PrincipalArn" = local.deployers } }
     },

@@ -29,7 +29,7 @@ locals {
       source   = "aws.sagemaker"
       names    = ["CreateModelPackage", "DeleteModelPackage", "DeleteModelPackageGroup", "PutModelPackageGroupPolicy", "UpdateModelPackage"]
       where    = {}
-      by       = concat(local.spared.registrars, [for key in local.approvers : local.people_arns[key]])
+      by       = concat(local.spared.registrars, [var.role_arns["respond-incident"]], [for key in local.approvers : local.people_arns[key]])
     }
     models = {
       severity = "critical"
@@ -52,7 +52,7 @@ locals {
       what     = "Something was written or deleted among the evidence"
       source   = "aws.s3"
       names    = local.written
-      where    = { requestParameters = { bucketName = [local.bucket_names.evidence], key = [{ prefix = "runs/" }] } }
+      where    = { requestParameters = { bucketName = [local.bucket_names.evidence], key = [for place in ["incidents/", "revoked/", "runs/"] : { prefix = place }] } }
       by       = [for verb in sort(keys(var.signing_key_arns)) : var.role_arns[verb]]
     }
     policy = {
@@ -228,6 +228,42 @@ resource "aws_cloudwatch_event_target" "incident" {
       arn = dead_letter_config.value
     }
   }
+}
+
+locals {
+  # After these, what serves may not be what was verified. The function looks, and rolls back only where it is not.
+  verified_again = var.rollback_function_arn == null ? toset([]) : toset(["artifacts", "code", "decision", "evidence", "functions", "keys", "models", "policy", "serving"])
+}
+
+resource "aws_cloudwatch_event_target" "verified_again" {
+  for_each = local.verified_again
+
+  rule      = aws_cloudwatch_event_rule.incident[each.key].name
+  target_id = "respond-incident"
+  arn       = var.rollback_function_arn
+
+  retry_policy {
+    maximum_event_age_in_seconds = 86400
+    maximum_retry_attempts       = 185
+  }
+
+  dynamic "dead_letter_config" {
+    for_each = var.dead_letter_queue_arn == null ? [] : [var.dead_letter_queue_arn]
+
+    content {
+      arn = dead_letter_config.value
+    }
+  }
+}
+
+resource "aws_lambda_permission" "verified_again" {
+  for_each = local.verified_again
+
+  statement_id  = "incident-${each.key}"
+  action        = "lambda:InvokeFunction"
+  function_name = var.rollback_function_arn
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.incident[each.key].arn
 }
 
 locals {

@@ -1,5 +1,8 @@
 # What several kinds of people do.
 locals {
+  # What runs prove, what was done about models that serve, and what may not serve any more.
+  evidence_places = ["incidents", "revoked", "runs"]
+
   read_through_s3 = {
     Sid       = "ReadWhatIsEncrypted"
     Effect    = "Allow"
@@ -21,7 +24,7 @@ locals {
     Sid      = "ReadVerdicts"
     Effect   = "Allow"
     Action   = "s3:GetObject"
-    Resource = ["${local.evidence}/runs/*", "${local.work}/runs/*/plan.json"]
+    Resource = concat([for place in local.evidence_places : "${local.evidence}/${place}/*"], ["${local.work}/runs/*/plan.json"])
   }
 
   list_verdicts = {
@@ -29,7 +32,7 @@ locals {
     Effect    = "Allow"
     Action    = "s3:ListBucket"
     Resource  = local.evidence
-    Condition = { StringLike = { "s3:prefix" = ["runs/*"] } }
+    Condition = { StringLike = { "s3:prefix" = [for place in local.evidence_places : "${place}/*"] } }
   }
 
   read_metrics = {

@@ -35,7 +35,7 @@ variable "role_arns" {
 
   validation {
     condition = length(setsubtract(
-      ["admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "monitor-drift", "resume-execution", "scan-gate", "seal-artifact", "seal-run"],
+      ["admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "monitor-drift", "respond-incident", "resume-execution", "scan-gate", "seal-artifact", "seal-run"],
       keys(var.role_arns),
     )) == 0
     error_message = "`role_arns` must hold the role of each function: without one, the guard would deny it its work, and the incidents would call it an intruder."
@@ -224,7 +224,7 @@ variable "operators_may_redrive" {
 }
 
 variable "rollback_function_arn" {
-  description = "Function that rolls an endpoint back, which operators may invoke; null for none."
+  description = "Function that rolls an endpoint back, which operators may invoke, and which verifies what serves once more when somebody changed what only the pipeline may; null for none."
   type        = string
   default     = null
 }

@@ -252,8 +252,15 @@ locals {
 
   # Each gate writes in its own place only.
   evidence_places = {
-    for verb in local.attesting : verb => concat(["runs/*/${verb}/*"], verb == "seal-run" ? ["runs/*/record.json"] : [])
+    for verb in local.attesting : verb => lookup({
+      seal-run         = ["runs/*/${verb}/*", "runs/*/record.json"]
+      respond-incident = ["incidents/*", "revoked/*"]
+    }, verb, ["runs/*/${verb}/*"])
   }
+
+  # What a run's evidence is made of, and what is said of models that serve.
+  run_writers       = setsubtract(local.attesting, ["respond-incident"])
+  evidence_prefixes = ["incidents", "revoked", "runs"]
 
   evidence_statements = concat(
     [
@@ -273,7 +280,7 @@ locals {
         Principal = "*"
         Action    = "s3:PutObject"
         Resource  = "${local.bucket_arns["evidence"]}/runs/*"
-        Condition = { ArnNotLike = { "aws:PrincipalArn" = flatten([for verb in sort(local.attesting) : local.role_principals[verb]]) } }
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = flatten([for verb in sort(local.run_writers) : local.role_principals[verb]]) } }
       },
       {
         # What was signed stays what was signed; a gate that finds its place taken refuses.
@@ -281,7 +288,7 @@ locals {
         Effect    = "Deny"
         Principal = "*"
         Action    = "s3:PutObject"
-        Resource  = "${local.bucket_arns["evidence"]}/runs/*"
+        Resource  = [for prefix in local.evidence_prefixes : "${local.bucket_arns["evidence"]}/${prefix}/*"]
         Condition = {
           Null = { "s3:if-none-match" = "true" }
           Bool = { "s3:ObjectCreationOperation" = "true" }
@@ -293,7 +300,7 @@ locals {
         Effect    = "Deny"
         Principal = "*"
         Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
-        Resource  = "${local.bucket_arns["evidence"]}/runs/*"
+        Resource  = [for prefix in local.evidence_prefixes : "${local.bucket_arns["evidence"]}/${prefix}/*"]
       },
       {
         Sid       = "WritePolicyAsTheDeployerOnly"
@@ -308,7 +315,7 @@ locals {
         Effect      = "Deny"
         Principal   = "*"
         Action      = "s3:PutObject"
-        NotResource = ["${local.bucket_arns["evidence"]}/runs/*", "${local.bucket_arns["evidence"]}/policy/*"]
+        NotResource = [for prefix in concat(local.evidence_prefixes, ["policy"]) : "${local.bucket_arns["evidence"]}/${prefix}/*"]
       },
     ],
   )

@@ -1,5 +1,8 @@
 locals {
-  rules = {
+  # Without endpoints there is nothing to respond to, and EventBridge takes no empty list.
+  rules = { for name, rule in local.all_rules : name => rule if length(var.endpoint_names) > 0 || !contains(rule.functions, "respond-incident") }
+
+  all_rules = {
     request = {
       description = "A request was uploaded: start a run"
       pattern = {
@@ -30,6 +33,83 @@ locals {
       schedule  = null
       functions = ["resume-execution"]
       input     = null
+    }
+    incident = {
+      description = "A guardrail alarm of an endpoint went off: roll back"
+      pattern = {
+        source      = ["aws.cloudwatch"]
+        detail-type = ["CloudWatch Alarm State Change"]
+        detail = {
+          alarmName = sort(flatten(values(local.alarm_names)))
+          state     = { value = ["ALARM"] }
+        }
+      }
+      schedule  = null
+      functions = ["respond-incident"]
+      input     = null
+    }
+    finding = {
+      description = "A scan found something critical in an image, which an endpoint may serve"
+      pattern = {
+        source      = ["aws.ecr"]
+        detail-type = ["ECR Image Scan"]
+        detail = {
+          repository-name         = [var.repository_name]
+          finding-severity-counts = { CRITICAL = [{ numeric = [">", 0] }] }
+        }
+      }
+      schedule  = null
+      functions = ["respond-incident"]
+      input     = null
+    }
+    vulnerability = {
+      description = "Inspector found something critical in an image, which an endpoint may serve"
+      pattern = {
+        source      = ["aws.inspector2"]
+        detail-type = ["Inspector2 Finding"]
+        detail = {
+          severity  = ["CRITICAL"]
+          status    = ["ACTIVE"]
+          resources = { type = ["AWS_ECR_CONTAINER_IMAGE"] }
+        }
+      }
+      schedule  = null
+      functions = ["respond-incident"]
+      input     = null
+    }
+    threat = {
+      # From medium on. Where GuardDuty is off, nothing comes.
+      description = "GuardDuty found a threat: verify what serves, record, tell"
+      pattern = {
+        source      = ["aws.guardduty"]
+        detail-type = ["GuardDuty Finding"]
+        detail      = { severity = [{ numeric = [">=", 4] }] }
+      }
+      schedule  = null
+      functions = ["respond-incident"]
+      input     = null
+    }
+    settled = {
+      description = "An endpoint has come to rest: close the incident that waits for it"
+      pattern = {
+        source      = ["aws.sagemaker"]
+        detail-type = ["SageMaker Endpoint State Change"]
+        detail = {
+          EndpointName   = sort(tolist(var.endpoint_names))
+          EndpointStatus = ["IN_SERVICE", "FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"]
+        }
+      }
+      schedule  = null
+      functions = ["respond-incident"]
+      input     = null
+    }
+    rescan = {
+      # ECR's basic scans look once and not again; a finding that is new comes as an event.
+      description = "Scan what serves once more, where nothing does it continuously"
+      pattern     = null
+      schedule    = "rate(1 day)"
+      functions   = ["respond-incident"]
+      input       = jsonencode({ rescan = true })
     }
     sweep = {
       description = "Answer what an event was lost for, stop what nobody waits for, seal what was left unsealed"

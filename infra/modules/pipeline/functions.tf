@@ -84,6 +84,15 @@ locals {
       memory_mb   = 256
       environment = ["LOCKSTEP_TABLE"]
     }
+    respond-incident = {
+      timeout   = 120
+      memory_mb = 512
+      environment = [
+        "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_TABLE", "LOCKSTEP_POLICY_VERSION_ID",
+        "LOCKSTEP_POLICY_SHA256", "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_ENDPOINTS", "LOCKSTEP_TRUST_ROOT_VERSION_ID",
+        "LOCKSTEP_TRUST_ROOT_SHA256", "LOCKSTEP_ALERTS_TOPIC_ARN", "LOCKSTEP_INCIDENT_COOLDOWN_SECONDS", "LOCKSTEP_RUNBOOKS_URL",
+      ]
+    }
     seal-run = {
       timeout   = 120
       memory_mb = 512
@@ -117,6 +126,10 @@ locals {
     LOCKSTEP_DRIFT_WINDOW_MINUTES  = tostring(var.drift.window_minutes)
     LOCKSTEP_CODE_REVISION         = var.code_revision
     LOCKSTEP_TOPIC_ARN             = local.topic_arn
+    LOCKSTEP_ALERTS_TOPIC_ARN      = local.alerts_arn
+    LOCKSTEP_RUNBOOKS_URL          = var.runbooks_url
+
+    LOCKSTEP_INCIDENT_COOLDOWN_SECONDS = tostring(var.incident_cooldown_seconds)
   }
 }
 

@@ -192,6 +192,14 @@ locals {
     evaluate-model = ["https://in-toto.io/attestation/test-result/v0.1"]
   }
 
+  # A gate signs links. Who is none signs what is its own, and no link.
+  gates_and_others = {
+    for verb in local.attesting : verb => lookup({
+      seal-run         = ["lockstep/record/v1"]
+      respond-incident = ["lockstep/incident/v1", "lockstep/incident-outcome/v1", "lockstep/revocation/v1"]
+    }, verb, ["lockstep/link/v1"])
+  }
+
   # Which key may sign what, for whom, since when. Replaced keys stay, so that what they signed still verifies.
   trust_root = jsonencode({
     schema = "lockstep/trust-root/v1"
@@ -201,7 +209,7 @@ locals {
           keyid           = aws_kms_key.signing[verb].arn
           function        = verb
           public_key      = data.aws_kms_public_key.signing[verb].public_key
-          predicate_types = sort(concat([verb == "seal-run" ? "lockstep/record/v1" : "lockstep/link/v1"], try(local.predicate_types[verb], [])))
+          predicate_types = sort(concat(local.gates_and_others[verb], try(local.predicate_types[verb], [])))
           not_before      = var.signing_keys_not_before
         }
       ],
@@ -211,7 +219,7 @@ locals {
   })
 }
 
-# launch-training, which takes promoted runs over, and deploy-endpoint are told its version and digest, and believe no other: whoever can write evidence cannot say who
+# launch-training, which takes promoted runs over, deploy-endpoint, and respond-incident, which rolls back, are told its version and digest, and believe no other: whoever can write evidence cannot say who
 # signed it.
 resource "aws_s3_object" "trust_root" {
   bucket       = aws_s3_bucket.this["evidence"].id

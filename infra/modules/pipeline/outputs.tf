@@ -33,6 +33,11 @@ output "data_key_arn" {
   value       = aws_kms_key.data.arn
 }
 
+output "function_arns" {
+  description = "The functions by verb."
+  value       = { for verb, function in aws_lambda_function.this : verb => function.arn }
+}
+
 output "function_names" {
   description = "The functions' names by verb."
   value       = { for verb, function in aws_lambda_function.this : verb => function.function_name }

@@ -90,7 +90,7 @@ locals {
 
   # Who reads what each run was admitted as, and who the policy itself and not its digest alone.
   plan_readers   = ["approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "scan-gate", "seal-artifact"]
-  policy_readers = ["admit-run", "approve-package", "download-model", "scan-gate"]
+  policy_readers = ["admit-run", "approve-package", "download-model", "respond-incident", "scan-gate"]
 
   # Who writes objects, or messages.
   writing = setunion(local.attesting, local.woken_by_events, ["monitor-drift"])
@@ -104,6 +104,7 @@ locals {
     deploy-endpoint  = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]
     evaluate-model   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
     launch-training  = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    respond-incident = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
     resume-execution = ["dynamodb:DeleteItem", "dynamodb:Query"]
     scan-gate        = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
     seal-run         = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
@@ -510,6 +511,12 @@ locals {
       },
       local.read_trust_root,
       {
+        Sid      = "SeeWhatIsRevoked"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${local.evidence}/revoked/*"
+      },
+      {
         Sid      = "TellAbsentEvidenceFromForbidden"
         Effect   = "Allow"
         Action   = "s3:ListBucket"
@@ -543,7 +550,7 @@ locals {
         Sid      = "SeeTheAlarms"
         Effect   = "Allow"
         Action   = "cloudwatch:DescribeAlarms"
-        Resource = [for name in flatten(values(local.alarm_names)) : "arn:${local.partition}:cloudwatch:${local.region}:${local.account_id}:alarm:${name}"]
+        Resource = local.alarm_arns
       },
       local.encrypt_volumes,
       local.describe_key,
@@ -591,6 +598,78 @@ locals {
         Action    = "events:PutEvents"
         Resource  = "arn:${local.partition}:events:${local.region}:${local.account_id}:event-bus/default"
         Condition = { StringEquals = { "events:source" = "lockstep" } }
+      },
+    ]
+
+    respond-incident = [
+      {
+        Sid      = "VerifyRunsAgain"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${local.evidence}/runs/*"
+      },
+      {
+        Sid      = "ListRunsEvidence"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = local.evidence
+      },
+      local.read_trust_root,
+      {
+        Sid      = "SeeWhetherTheArtifactIsUnchanged"
+        Effect   = "Allow"
+        Action   = "s3:ListBucketVersions"
+        Resource = local.work
+      },
+      {
+        Sid      = "SeeTheAlarms"
+        Effect   = "Allow"
+        Action   = "cloudwatch:DescribeAlarms"
+        Resource = local.alarm_arns
+      },
+      {
+        Sid      = "ScanWhatServesAndReadFindings"
+        Effect   = "Allow"
+        Action   = ["ecr:DescribeImageScanFindings", "ecr:StartImageScan"]
+        Resource = local.repository_arn
+      },
+      {
+        Sid      = "SeeWhatWouldServe"
+        Effect   = "Allow"
+        Action   = ["sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"]
+        Resource = local.serving_arns
+      },
+      {
+        # An update asks for both, the endpoint and the configuration that it is to serve.
+        Sid      = "RollBack"
+        Effect   = "Allow"
+        Action   = "sagemaker:UpdateEndpoint"
+        Resource = concat(local.configuration_arns, local.endpoint_arns)
+      },
+      {
+        Sid      = "SeeWhatServes"
+        Effect   = "Allow"
+        Action   = "sagemaker:DescribeEndpoint"
+        Resource = local.endpoint_arns
+      },
+      {
+        Sid      = "Isolate"
+        Effect   = "Allow"
+        Action   = "sagemaker:DeleteEndpoint"
+        Resource = local.endpoint_arns
+      },
+      {
+        # A request names its group.
+        Sid      = "Reject"
+        Effect   = "Allow"
+        Action   = "sagemaker:UpdateModelPackage"
+        Resource = "${local.sagemaker_prefix}:model-package/*"
+      },
+      {
+        Sid      = "TellOfIncidents"
+        Effect   = "Allow"
+        Action   = "sns:Publish"
+        Resource = local.alerts_arn
       },
     ]
 
@@ -683,8 +762,11 @@ locals {
   }
 
   # Named after the run that made them.
-  job_arns     = [for kind in ["processing-job", "training-job"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"]
-  serving_arns = [for kind in ["endpoint-config", "model"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"]
+  job_arns           = [for kind in ["processing-job", "training-job"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"]
+  configuration_arns = ["${local.sagemaker_prefix}:endpoint-config/${var.name}-*"]
+  serving_arns       = [for kind in ["endpoint-config", "model"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*"]
+
+  alarm_arns = [for name in flatten(values(local.alarm_names)) : "arn:${local.partition}:cloudwatch:${local.region}:${local.account_id}:alarm:${name}"]
 
   # SageMaker keeps names as they are, but writes them in ARNs in lower case.
   endpoint_arns = [for name in var.endpoint_names : "${local.sagemaker_prefix}:endpoint/${lower(name)}"]

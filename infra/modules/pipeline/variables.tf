@@ -163,6 +163,29 @@ variable "sweep_seconds" {
   }
 }
 
+variable "incident_cooldown_seconds" {
+  description = "Seconds after an endpoint was rolled back in which no event rolls it back again. A version that is deployed in between is another matter, and so is a person who asks."
+  type        = number
+  default     = 3600
+
+  # An alarm looks back over minutes: what it still sees is what was rolled back.
+  validation {
+    condition     = var.incident_cooldown_seconds >= 300 && var.incident_cooldown_seconds <= 86400 && floor(var.incident_cooldown_seconds) == var.incident_cooldown_seconds
+    error_message = "`incident_cooldown_seconds` must be a whole number from 300 to 86400: an alarm still sees what was rolled back minutes ago, and an endpoint must not be left alone for days."
+  }
+}
+
+variable "runbooks_url" {
+  description = "Where docs/runbooks is read: an incident's notification links to a page below it."
+  type        = string
+  default     = "docs/runbooks"
+
+  validation {
+    condition     = can(regex("^[^\\s#?<>\"]*[^\\s#?<>\"/]$", var.runbooks_url))
+    error_message = "`runbooks_url` must be an address or a path without spaces, query or fragment, and without a slash at its end: `/<runbook>.md` is appended."
+  }
+}
+
 variable "subnet_ids" {
   description = "Subnets of the jobs, models and endpoints."
   type        = list(string)

@@ -6,7 +6,8 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use integration_tests::{Demo, Finished, promote, root};
+use integration_tests::{Demo, Evidence, Finished, Kept, lockstep, promote, root, said};
+use local::{Identity, wire::Wire};
 use serde_json::{Value, json};
 
 use crate::grants::{Grant, Policy};
@@ -28,8 +29,10 @@ const TRIES: usize = 3;
 fn invariant_08_what_a_role_may_do_is_what_its_function_needs() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let (rehearsal, url) = runtime.block_on(Rehearsal::start(Table::read()));
-    let last = (1..TRIES).map(|_| serve_and_promote(&url)).find(Result::is_ok);
-    last.unwrap_or_else(|| serve_and_promote(&url)).expect("a run serves, and is promoted");
+    let served = (1..TRIES).map(|_| serve_and_promote(&runtime, &url)).find(Result::is_ok);
+    served
+        .unwrap_or_else(|| serve_and_promote(&runtime, &url))
+        .expect("a run serves, is promoted, rolled back and isolated");
     for (scenario, error) in SCENARIOS {
         let run = || Demo::new(scenario).with("LOCKSTEP_REHEARSAL_URL", &url).run();
         let ended = |finished: &Finished| finished.summary["error"].as_str() == error;
@@ -56,17 +59,57 @@ fn invariant_08_what_a_role_may_do_is_what_its_function_needs() {
     assert!(faults.is_empty(), "{} (the whole report: target/least-privilege.json)", faults.join("\n"));
 }
 
-/// A run that serves, one that its traffic's drift starts, and one that takes its model over.
-fn serve_and_promote(url: &str) -> Result<(), String> {
+/// A run that serves, one that its traffic's drift starts, one that takes its model over, and what happens when that goes wrong.
+fn serve_and_promote(runtime: &tokio::runtime::Runtime, url: &str) -> Result<(), String> {
     let kept = Demo::new(&["--drift"]).with("LOCKSTEP_REHEARSAL_URL", url).keep();
     if kept.summary["status"] != "SUCCEEDED" {
         return Err(kept.summary.to_string());
     }
     let run = kept.summary["run_id"].as_str().unwrap_or_default();
     match promote(run, &kept.connection, &kept.connection) {
-        (Some(0), _) => Ok(()),
+        (Some(0), _) => runtime.block_on(go_wrong(&kept, run)),
         (_, told) => Err(told),
     }
+}
+
+/// What serves is scanned anew, found to be bad, rolled back, and isolated by hand.
+async fn go_wrong(kept: &Kept, first: &str) -> Result<(), String> {
+    const FUNCTION: &str = "lockstep-respond-incident";
+    const ALARM: &str = "lockstep-tiny-lm-5xx";
+    let connection = &kept.connection;
+    let account = Evidence::of(connection, Identity::Submitter).await;
+    let root = Wire::new(&connection.endpoint, &connection.region, "test");
+    let invoke = async |event: Value| {
+        root.invoke_function(FUNCTION, &event).await.map(drop).map_err(|error| error.to_string())
+    };
+    invoke(json!({ "rescan": true })).await?;
+    let described = account.sagemaker.describe_endpoint().endpoint_name("tiny-lm").send().await;
+    let described = described.map_err(|error| format!("{error:?}"))?;
+    let image = described.production_variants().iter().flat_map(|variant| variant.deployed_images()).next();
+    let image = image.and_then(|image| image.resolved_image()).unwrap_or_default();
+    let (repository, digest) =
+        image.split_once('/').and_then(|(_, rest)| rest.split_once('@')).unwrap_or_default();
+    let event = |kind: &str, detail: Value| json!({ "id": kind, "detail-type": kind, "detail": detail });
+    invoke(event("ECR Image Scan", json!({ "repository-name": repository, "image-digest": digest }))).await?;
+    let ring = [("AlarmName", ALARM), ("StateValue", "ALARM"), ("StateReason", "a test says so")];
+    root.query("monitoring", "2010-08-01", "SetAlarmState", &ring)
+        .await
+        .map_err(|error| error.to_string())?;
+    invoke(event("CloudWatch Alarm State Change", json!({ "alarmName": ALARM }))).await?;
+    let serves = async || {
+        let described = account.sagemaker.describe_endpoint().endpoint_name("tiny-lm").send().await.ok()?;
+        (described.endpoint_status()?.as_str() == "InService").then_some(described.endpoint_config_name?)
+    };
+    for _ in 0..600 {
+        if serves().await == Some(format!("lockstep-{first}")) {
+            let asked =
+                ["rollback", "tiny-lm", "--isolate", "--reason", "r", "--endpoint-url", &connection.endpoint];
+            let output = lockstep(&asked);
+            return if output.status.success() { Ok(()) } else { Err(said(&output)) };
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    Err("the endpoint was not rolled back".to_owned())
 }
 
 #[test]

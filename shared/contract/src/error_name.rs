@@ -37,6 +37,7 @@ pub enum ErrorName {
     ApprovalExpired,
     ApproverNotAllowed,
     EvidenceBroken,
+    ModelRevoked,
     Superseded,
     DeploymentRolledBack,
     DeploymentFailed,
@@ -47,7 +48,7 @@ pub enum ErrorName {
 
 impl ErrorName {
     /// Every name, in the order of the state machine.
-    pub const ALL: [ErrorName; 38] = [
+    pub const ALL: [ErrorName; 39] = [
         ErrorName::RequestInvalid,
         ErrorName::PolicyViolation,
         ErrorName::CostCapExceeded,
@@ -80,6 +81,7 @@ impl ErrorName {
         ErrorName::ApprovalExpired,
         ErrorName::ApproverNotAllowed,
         ErrorName::EvidenceBroken,
+        ErrorName::ModelRevoked,
         ErrorName::Superseded,
         ErrorName::DeploymentRolledBack,
         ErrorName::DeploymentFailed,
@@ -123,6 +125,7 @@ impl ErrorName {
             ErrorName::ApprovalExpired => "ApprovalExpired",
             ErrorName::ApproverNotAllowed => "ApproverNotAllowed",
             ErrorName::EvidenceBroken => "EvidenceBroken",
+            ErrorName::ModelRevoked => "ModelRevoked",
             ErrorName::Superseded => "Superseded",
             ErrorName::DeploymentRolledBack => "DeploymentRolledBack",
             ErrorName::DeploymentFailed => "DeploymentFailed",
@@ -186,6 +189,9 @@ impl ErrorName {
             ErrorName::ApprovalExpired => "nobody decided in time",
             ErrorName::ApproverNotAllowed => "policy does not let this principal approve",
             ErrorName::EvidenceBroken => "the evidence does not verify, so nothing is deployed",
+            ErrorName::ModelRevoked => {
+                "the model or its image was revoked by an incident, so it is not deployed"
+            }
             ErrorName::Superseded => "what serves is no longer what the approver saw",
             ErrorName::DeploymentRolledBack => "the endpoint went back to its former configuration",
             ErrorName::DeploymentFailed => "the endpoint did not come into service",

@@ -54,7 +54,7 @@ impl RunId {
         format!("lockstep-{self}")
     }
 
-    /// The run that an endpoint configuration is of; none for a name that is not ours.
+    /// The run whose model and endpoint configuration go by this name; `None` for a name that is not Lockstep's.
     pub fn of_serving_name(name: &str) -> Option<Self> {
         Self::try_from(name.strip_prefix("lockstep-")?.to_owned()).ok()
     }
@@ -93,6 +93,15 @@ mod tests {
     fn the_boundary_between_parts_matters() {
         assert_ne!(RunId::of(&["ab", "c"]), RunId::of(&["a", "bc"]));
         assert_eq!(RunId::of(&["ab", "c"]), RunId::of(&["ab", "c"]));
+    }
+
+    #[test]
+    fn a_run_is_found_by_the_name_of_what_serves_it() {
+        let id = RunId::of(&["x"]);
+        assert_eq!(RunId::of_serving_name(&id.serving_name()), Some(id.clone()));
+        for foreign in [id.as_str(), "lockstep-made-by-hand", &id.training_job()] {
+            assert_eq!(RunId::of_serving_name(foreign), None, "{foreign}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod account;
 mod chain;
 mod envelope;
+mod incident;
 mod oms;
 mod plan;
 mod predicates;
@@ -22,6 +23,11 @@ mod trust;
 pub use account::Account;
 pub use chain::{EvidenceBroken, Files, VerifiedChain, VerifiedLink, link_path, verify_chain, verify_links};
 pub use envelope::{Envelope, EnvelopeInvalid, PAYLOAD_TYPE, Unsigned};
+pub use incident::{
+    INCIDENT_PREDICATE, Incident, IncidentAction, IncidentSeverity, Moment, OUTCOME_PREDICATE, Outcome,
+    PassedOver, REVOCATION_PREDICATE, Revocation, incident_prefix, revocation_key, verify_incident,
+    verify_outcome, verify_revocation,
+};
 pub use oms::{OmsInvalid, OmsStatement, SIGNATURE_FILE, check_signable, public_key_pem};
 pub use p256::ecdsa::VerifyingKey;
 pub use predicates::{

@@ -193,6 +193,15 @@ impl Attestor {
         Ok(())
     }
 
+    /// Stores a text for people, unless something lies there already.
+    ///
+    /// # Errors
+    /// [`Error::Aws`].
+    pub async fn keep_text(&self, key: &str, content_type: &str, text: &str) -> Result<(), Error> {
+        self.put_once(key, content_type, text.as_bytes().to_vec()).await?;
+        Ok(())
+    }
+
     /// Signs a statement and stores it if nothing is there yet; otherwise answers with what is there, if
     /// `same` accepts it.
     ///

@@ -8,6 +8,7 @@
 //! | `wait` | `<kind>#<resource>` | the task token and what is expected |
 //! | `lease` | endpoint name | the run that may change the endpoint |
 //! | `notified` | `<run id>#<what>` | that a notification went out |
+//! | `response` | endpoint name | the latest incident that was acted upon there ([`crate::Response`]) |
 
 use std::{collections::HashMap, time::Duration};
 
@@ -20,7 +21,7 @@ use contract::{Retrained, RunId, TaskToken, Wait, WaitKind};
 use crate::{Environment, Error, failed, var};
 
 /// A year: longer than Step Functions keeps a history, and than anybody redelivers an event.
-const CLAIM_KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const CLAIM_KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Longer than any wait may last.
 const WAIT_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -42,25 +43,25 @@ pub enum Lease {
     Busy(String),
 }
 
-type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Coordination {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
 }
 
-fn text(value: impl Into<String>) -> AttributeValue {
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-fn expires(after: Duration) -> AttributeValue {
+pub(crate) fn expires(after: Duration) -> AttributeValue {
     let at = jiff::Timestamp::now().as_second() + i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
     AttributeValue::N(at.to_string())
 }
 
-fn field(item: &Item, name: &str) -> Option<String> {
+pub(crate) fn field(item: &Item, name: &str) -> Option<String> {
     item.get(name).and_then(|value| value.as_s().ok()).cloned()
 }
 
@@ -337,7 +338,7 @@ impl Coordination {
         Ok(())
     }
 
-    async fn get(&self, pk: &str, sk: &str) -> Result<Option<Item>, Error> {
+    pub(crate) async fn get(&self, pk: &str, sk: &str) -> Result<Option<Item>, Error> {
         let answer = self
             .client
             .get_item()

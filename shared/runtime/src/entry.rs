@@ -21,6 +21,11 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// The same for each try of one asynchronous invocation, and another for each delivery of an event.
+    pub fn request_id(&self) -> &str {
+        &self.context.request_id
+    }
+
     /// Time until Lambda ends this invocation.
     pub fn time_left(&self) -> Duration {
         self.context.deadline().duration_since(std::time::SystemTime::now()).unwrap_or_default()

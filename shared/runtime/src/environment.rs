@@ -26,6 +26,7 @@ const ATTESTING: &[&str] = &[
     "approve-package",
     "deploy-endpoint",
     "seal-run",
+    "respond-incident",
 ];
 const ATTESTING_OR_MONITORING: &[&str] = &[
     "admit-run",
@@ -38,6 +39,7 @@ const ATTESTING_OR_MONITORING: &[&str] = &[
     "deploy-endpoint",
     "seal-run",
     "monitor-drift",
+    "respond-incident",
 ];
 const JUDGING: &[&str] = &[
     "admit-run",
@@ -48,6 +50,7 @@ const JUDGING: &[&str] = &[
     "evaluate-model",
     "approve-package",
     "deploy-endpoint",
+    "respond-incident",
 ];
 const COORDINATING: &[&str] = &[
     "admit-run",
@@ -58,9 +61,11 @@ const COORDINATING: &[&str] = &[
     "deploy-endpoint",
     "resume-execution",
     "seal-run",
+    "respond-incident",
 ];
 const ENCRYPTING: &[&str] =
     &["download-model", "launch-training", "seal-artifact", "evaluate-model", "deploy-endpoint"];
+const VERIFYING: &[&str] = &["launch-training", "deploy-endpoint", "respond-incident"];
 const NETWORKED: &[&str] = &["launch-training", "evaluate-model", "deploy-endpoint"];
 
 macro_rules! variables {
@@ -86,7 +91,7 @@ variables! {
     DATA_KEY = "LOCKSTEP_DATA_KEY", ENCRYPTING, "ARN of the KMS key for data at rest.";
     INTAKE_BUCKET = "LOCKSTEP_INTAKE_BUCKET", &["admit-run"], "Bucket of uploaded requests.";
     SWEEP_SECONDS = "LOCKSTEP_SWEEP_SECONDS", &["admit-run"], "Seconds between sweeps; heartbeats last three.";
-    ENDPOINTS = "LOCKSTEP_ENDPOINTS", &["admit-run", "deploy-endpoint", "monitor-drift"], "Declared endpoints and their alarms, JSON.";
+    ENDPOINTS = "LOCKSTEP_ENDPOINTS", &["admit-run", "deploy-endpoint", "monitor-drift", "respond-incident"], "Declared endpoints and their alarms, JSON.";
     DRIFT_WINDOW_MINUTES = "LOCKSTEP_DRIFT_WINDOW_MINUTES", &["monitor-drift"], "Minutes of traffic that are compared with the baseline.";
     HUB_TOKEN_SECRET = "LOCKSTEP_HUB_TOKEN_SECRET", &["download-model"], "ARN of the secret with the Hub's token.";
     CHECKPOINT_KEY = "LOCKSTEP_CHECKPOINT_KEY", &["download-model", "seal-artifact"], "ARN of the HMAC key behind transfer checkpoints.";
@@ -96,9 +101,12 @@ variables! {
     SECURITY_GROUP_IDS = "LOCKSTEP_SECURITY_GROUP_IDS", NETWORKED, "Security groups, comma separated.";
     ENDPOINT_ROLE_ARN = "LOCKSTEP_ENDPOINT_ROLE_ARN", &["deploy-endpoint"], "Execution role of the model.";
     CODE_REVISION = "LOCKSTEP_CODE_REVISION", &["seal-artifact"], "Git revision of the deployed code, for provenance.";
-    TRUST_ROOT_VERSION_ID = "LOCKSTEP_TRUST_ROOT_VERSION_ID", &["launch-training", "deploy-endpoint"], "S3 version of policy/trust-root.json.";
-    TRUST_ROOT_SHA256 = "LOCKSTEP_TRUST_ROOT_SHA256", &["launch-training", "deploy-endpoint"], "SHA-256 of policy/trust-root.json; another digest refuses.";
+    TRUST_ROOT_VERSION_ID = "LOCKSTEP_TRUST_ROOT_VERSION_ID", VERIFYING, "S3 version of policy/trust-root.json.";
+    TRUST_ROOT_SHA256 = "LOCKSTEP_TRUST_ROOT_SHA256", VERIFYING, "SHA-256 of policy/trust-root.json; another digest refuses.";
     TOPIC_ARN = "LOCKSTEP_TOPIC_ARN", &["approve-package", "seal-run"], "Topic of notifications.";
+    ALERTS_TOPIC_ARN = "LOCKSTEP_ALERTS_TOPIC_ARN", &["respond-incident"], "Topic of alerts: what alarms, rules and incidents tell.";
+    COOLDOWN_SECONDS = "LOCKSTEP_INCIDENT_COOLDOWN_SECONDS", &["respond-incident"], "Seconds in which an endpoint is not rolled back twice.";
+    RUNBOOKS_URL = "LOCKSTEP_RUNBOOKS_URL", &["respond-incident"], "Where the runbooks are, without a slash at its end.";
 }
 
 /// Reads a function's variables and collects every problem, so that one look at the log mends them all.

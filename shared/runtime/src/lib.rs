@@ -12,6 +12,7 @@ mod error;
 mod inputs;
 mod metrics;
 mod objects;
+mod responses;
 
 pub use attestor::{Attestor, Passed};
 pub use callback::Callback;
@@ -24,3 +25,4 @@ pub use error::{AwsFailure, Error, failed, is_missing};
 pub use inputs::{Change, Inputs, LatestVersion};
 pub use metrics::{Measured, Metric, Unit};
 pub use objects::{Evidence, Objects, PolicyPin, TrustPin};
+pub use responses::{Phase, Response, Turn};

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use contract::{Gate, LinkRef, ObjectRef, Policy, RunContext, RunId, RunPlan, Sha256Digest};
-use evidence::{Envelope, Files, Link, Statement, TRUST_ROOT_KEY, TrustRoot, link_path};
+use evidence::{
+    Envelope, Files, Link, Revocation, Statement, TRUST_ROOT_KEY, TrustRoot, link_path, revocation_key,
+};
 use futures::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -237,6 +239,46 @@ impl Evidence {
         };
         let link = Envelope::parse(&bytes).and_then(|link| link.unverified::<Statement<Link>>());
         Ok(link.map_err(|error| unreadable(error.to_string()))?.predicate)
+    }
+
+    /// Everything that there is of a run, for the verifier, believing nothing.
+    ///
+    /// # Errors
+    /// [`Error::Aws`].
+    pub async fn whole(&self, run: &RunId) -> Result<Files, Error> {
+        let prefix = run.prefix();
+        let mut files = Files::new();
+        let listing = self.objects.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix);
+        let mut pages = listing.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(failed("s3:ListObjectsV2"))?;
+            let keys = page.contents().iter().filter_map(|object| object.key());
+            let read = try_join_all(keys.map(async |key| {
+                let bytes = self.objects.bytes(&self.bucket, key, None).await?;
+                Ok::<_, Error>((key.strip_prefix(&prefix).unwrap_or(key).to_owned(), bytes))
+            }));
+            files.extend(read.await?.into_iter().filter_map(|(path, bytes)| Some((path, bytes?))));
+        }
+        Ok(files)
+    }
+
+    /// Why a digest, of an artefact's content or of an image, must not serve; `None` when it may. Whatever lies in the
+    /// place of a revocation is one, whether it can be read or not.
+    ///
+    /// # Errors
+    /// [`Error::Aws`].
+    pub async fn revocation(&self, sha256: &str) -> Result<Option<String>, Error> {
+        let key = revocation_key(sha256);
+        let Some(bytes) = self.objects.bytes(&self.bucket, &key, None).await? else { return Ok(None) };
+        let said =
+            Envelope::parse(&bytes).and_then(|envelope| envelope.unverified::<Statement<Revocation>>());
+        Ok(Some(match said {
+            Ok(said) => {
+                let Revocation { incident_id, endpoint, reason, at, .. } = said.predicate;
+                format!("incident {incident_id} at `{endpoint}` revoked it at {at}: {reason}")
+            }
+            Err(unreadable) => format!("`{key}` is there and cannot be read: {unreadable}"),
+        }))
     }
 
     /// The trust root that this deployment is pinned to.

@@ -60,6 +60,7 @@ variables {
     resume-execution = "arn:aws:iam::123456789012:role/lockstep-resume-execution"
     scan-gate        = "arn:aws:iam::123456789012:role/lockstep-scan-gate"
     seal-artifact    = "arn:aws:iam::123456789012:role/lockstep-seal-artifact"
+    respond-incident = "arn:aws:iam::123456789012:role/lockstep-respond-incident"
     seal-run         = "arn:aws:iam::123456789012:role/lockstep-seal-run"
   }
   data_key_arn       = "arn:aws:kms:us-east-1:123456789012:key/00000000-1111-4111-8111-111111111111"
@@ -521,10 +522,10 @@ run "spares_only_the_role_whose_work_it_is" {
       for statement in flatten([for policy in aws_iam_policy.guard : jsondecode(policy.policy).Statement]) : statement.Sid => statement.Condition.ArnNotLike["aws:PrincipalArn"]
       if contains(["ServeAsLockstep", "RegisterAsLockstep", "DecideAsAnApprover", "KeepTheKeys", "KeepTheRoles", "KeepTheMachine", "DisableKeysAsAnOperator"], statement.Sid)
       } == {
-      ServeAsLockstep    = ["arn:aws:iam::123456789012:role/lockstep-deploy-endpoint", "arn:aws:iam::123456789012:role/lockstep-seal-run"]
+      ServeAsLockstep    = ["arn:aws:iam::123456789012:role/lockstep-deploy-endpoint", "arn:aws:iam::123456789012:role/lockstep-respond-incident", "arn:aws:iam::123456789012:role/lockstep-seal-run"]
       RegisterAsLockstep = ["arn:aws:iam::123456789012:role/lockstep-approve-package"]
       DecideAsAnApprover = [
-        "arn:aws:iam::123456789012:role/lockstep-approve-package",
+        "arn:aws:iam::123456789012:role/lockstep-approve-package", "arn:aws:iam::123456789012:role/lockstep-respond-incident",
         "arn:aws:iam::123456789012:role/lockstep-research-approver", "arn:aws:sts::123456789012:assumed-role/lockstep-research-approver/*",
         "arn:aws:iam::123456789012:role/lockstep-search-approver", "arn:aws:sts::123456789012:assumed-role/lockstep-search-approver/*",
       ]
@@ -533,7 +534,7 @@ run "spares_only_the_role_whose_work_it_is" {
       KeepTheMachine          = ["arn:aws:iam::123456789012:role/deployer"]
       DisableKeysAsAnOperator = ["arn:aws:iam::123456789012:role/deployer", "arn:aws:iam::123456789012:role/lockstep-operator", "arn:aws:sts::123456789012:assumed-role/lockstep-operator/*"]
     }
-    error_message = "Models and endpoints change by deploy-endpoint and seal-run alone, packages are decided about by approvers, and keys, roles and code change by the deployer."
+    error_message = "Models and endpoints change by deploy-endpoint, seal-run and respond-incident alone, packages are decided about by approvers, and keys, roles and code change by the deployer."
   }
   assert {
     condition = alltrue([
@@ -548,7 +549,8 @@ run "spares_only_the_role_whose_work_it_is" {
     condition = anytrue([
       for statement in flatten([for policy in aws_iam_policy.guard : jsondecode(policy.policy).Statement]) :
       contains(flatten([statement.Action]), "s3:PutObject*") && contains(flatten([statement.Action]), "s3:DeleteObject*") && toset(flatten([statement.Resource])) == toset([
-        "arn:aws:s3:::lockstep-work-123456789012/artifacts/*", "arn:aws:s3:::lockstep-work-123456789012/models/*", "arn:aws:s3:::lockstep-evidence-123456789012/runs/*",
+        "arn:aws:s3:::lockstep-work-123456789012/artifacts/*", "arn:aws:s3:::lockstep-work-123456789012/models/*",
+        "arn:aws:s3:::lockstep-evidence-123456789012/incidents/*", "arn:aws:s3:::lockstep-evidence-123456789012/revoked/*", "arn:aws:s3:::lockstep-evidence-123456789012/runs/*",
       ])
     ])
     error_message = "Nobody else may write or delete where verified things live."
@@ -596,6 +598,7 @@ run "fits_what_aws_takes" {
       resume-execution = "arn:aws:iam::123456789012:role/lockstep-production1-resume-execution"
       scan-gate        = "arn:aws:iam::123456789012:role/lockstep-production1-scan-gate"
       seal-artifact    = "arn:aws:iam::123456789012:role/lockstep-production1-seal-artifact"
+      respond-incident = "arn:aws:iam::123456789012:role/lockstep-production1-respond-incident"
       seal-run         = "arn:aws:iam::123456789012:role/lockstep-production1-seal-run"
     }
     scheduler_role_arn = "arn:aws:iam::123456789012:role/lockstep-production1-scheduler"
@@ -681,11 +684,12 @@ run "raises_an_incident_when_anyone_else_changes_something" {
   assert {
     condition = { for name in ["serving", "decision", "models", "artifacts", "keys"] : name => jsondecode(aws_cloudwatch_event_rule.incident[name].event_pattern).detail.userIdentity.sessionContext.sessionIssuer.arn[0]["anything-but"] } == {
       serving = [
-        "arn:aws:iam::123456789012:role/lockstep-deploy-endpoint", "arn:aws:iam::123456789012:role/lockstep-seal-run",
+        "arn:aws:iam::123456789012:role/lockstep-deploy-endpoint", "arn:aws:iam::123456789012:role/lockstep-respond-incident", "arn:aws:iam::123456789012:role/lockstep-seal-run",
         "arn:aws:iam::123456789012:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
       ]
       decision = [
-        "arn:aws:iam::123456789012:role/lockstep-approve-package", "arn:aws:iam::123456789012:role/lockstep-research-approver", "arn:aws:iam::123456789012:role/lockstep-search-approver",
+        "arn:aws:iam::123456789012:role/lockstep-approve-package", "arn:aws:iam::123456789012:role/lockstep-respond-incident",
+        "arn:aws:iam::123456789012:role/lockstep-research-approver", "arn:aws:iam::123456789012:role/lockstep-search-approver",
       ]
       models    = ["arn:aws:iam::123456789012:role/lockstep-download-model"]
       artifacts = ["arn:aws:iam::123456789012:role/lockstep-seal-artifact"]
@@ -761,5 +765,16 @@ run "has_no_roles_without_people" {
   assert {
     condition     = length(aws_iam_role.people) == 0 && length(aws_cloudwatch_event_rule.incident) == 15
     error_message = "A role that nobody may take on must not exist; an intruder is one all the same."
+  }
+}
+
+run "verifies_what_serves_again_after_a_change_by_anyone_else" {
+  variables {
+    rollback_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:lockstep-respond-incident"
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_event_target.verified_again) == 9 && alltrue([for key, target in aws_cloudwatch_event_target.verified_again : target.arn == var.rollback_function_arn && aws_lambda_permission.verified_again[key].principal == "events.amazonaws.com"])
+    error_message = "Whoever changed what serves, or what it was verified by, must wake the function that verifies it again."
   }
 }

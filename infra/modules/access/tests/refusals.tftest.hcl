@@ -45,6 +45,7 @@ variables {
     resume-execution = "arn:aws:iam::123456789012:role/lockstep-resume-execution"
     scan-gate        = "arn:aws:iam::123456789012:role/lockstep-scan-gate"
     seal-artifact    = "arn:aws:iam::123456789012:role/lockstep-seal-artifact"
+    respond-incident = "arn:aws:iam::123456789012:role/lockstep-respond-incident"
     seal-run         = "arn:aws:iam::123456789012:role/lockstep-seal-run"
   }
   data_key_arn       = "arn:aws:kms:us-east-1:123456789012:key/00000000-1111-4111-8111-111111111111"
@@ -322,7 +323,7 @@ run "refuses_to_spare_every_role" {
   command = plan
 
   variables {
-    role_arns = { for verb in ["admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "monitor-drift", "resume-execution", "scan-gate", "seal-artifact", "seal-run"] : verb => "arn:aws:iam::123456789012:role/*" }
+    role_arns = { for verb in ["admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "monitor-drift", "respond-incident", "resume-execution", "scan-gate", "seal-artifact", "seal-run"] : verb => "arn:aws:iam::123456789012:role/*" }
   }
 
   expect_failures = [var.role_arns]

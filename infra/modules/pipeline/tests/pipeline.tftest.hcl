@@ -149,7 +149,7 @@ run "encrypts_and_keeps" {
 run "signs_with_one_key_a_function" {
   assert {
     condition = toset(keys(aws_kms_key.signing)) == toset([
-      "admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "scan-gate", "seal-artifact", "seal-run",
+      "admit-run", "approve-package", "deploy-endpoint", "download-model", "evaluate-model", "launch-training", "respond-incident", "scan-gate", "seal-artifact", "seal-run",
     ])
     error_message = "The nine attesting functions must have one signing key each."
   }
@@ -182,8 +182,8 @@ run "signs_with_one_key_a_function" {
     error_message = "Without a word, no other account's runs may be promoted."
   }
   assert {
-    condition     = toset([for verb, function in aws_lambda_function.this : verb if contains(keys(one(function.environment).variables), "LOCKSTEP_TRUST_ROOT_SHA256")]) == toset(["deploy-endpoint", "launch-training"])
-    error_message = "Only those who verify may be told the trust root: before deployment, and when a run is promoted."
+    condition     = toset([for verb, function in aws_lambda_function.this : verb if contains(keys(one(function.environment).variables), "LOCKSTEP_TRUST_ROOT_SHA256")]) == toset(["deploy-endpoint", "launch-training", "respond-incident"])
+    error_message = "Only those who verify may be told the trust root: before deployment, before a rollback, and when a run is promoted."
   }
 }
 
@@ -292,8 +292,8 @@ run "transfers_with_a_whole_processor" {
 
 run "grants_no_more_than_named" {
   assert {
-    condition     = length(aws_iam_role.function) == 11 && length(distinct([for role in aws_iam_role.function : role.name])) == 11
-    error_message = "Each of the eleven functions must have a role of its own."
+    condition     = length(aws_iam_role.function) == 12 && length(distinct([for role in aws_iam_role.function : role.name])) == 12
+    error_message = "Each of the twelve functions must have a role of its own."
   }
   assert {
     # Action by action, so that a new one without a resource has to be argued for.
@@ -358,7 +358,10 @@ run "grants_no_more_than_named" {
         for statement in jsondecode(policy.policy).Statement : [
           for resource in flatten([statement.Resource]) :
           contains(
-            concat(["runs/*/${verb}/*"], verb == "seal-run" ? ["runs/*/record.json"] : []),
+            lookup({
+              seal-run         = ["runs/*/${verb}/*", "runs/*/record.json"]
+              respond-incident = ["incidents/*", "revoked/*"]
+            }, verb, ["runs/*/${verb}/*"]),
             trimprefix(resource, "arn:aws:s3:::lockstep-evidence-123456789012/"),
           )
           if startswith(resource, "arn:aws:s3:::lockstep-evidence-")
@@ -709,4 +712,72 @@ run "refuses_to_forget_promotions_at_once" {
   }
 
   expect_failures = [var.forget_promotions_after_days]
+}
+
+run "responds_to_incidents" {
+  assert {
+    condition = toset(keys({ for name, rule in aws_cloudwatch_event_rule.this : name => rule if contains(keys(aws_cloudwatch_event_target.function), "${name}-respond-incident") })) == toset([
+      "finding", "incident", "rescan", "settled", "threat", "vulnerability",
+    ])
+    error_message = "Alarms, findings, threats, endpoints that came to rest and the daily rescan must wake respond-incident, and nothing else."
+  }
+  assert {
+    condition     = toset(jsondecode(aws_cloudwatch_event_rule.this["incident"].event_pattern).detail.alarmName) == toset(["lockstep-tiny-lm-5xx", "lockstep-tiny-lm-latency"])
+    error_message = "The guardrails' alarms roll back, and no alarm that a caller can cause at will."
+  }
+  assert {
+    condition     = aws_lambda_function.this["respond-incident"].environment[0].variables["LOCKSTEP_INCIDENT_COOLDOWN_SECONDS"] == "3600" && aws_lambda_function.this["respond-incident"].environment[0].variables["LOCKSTEP_RUNBOOKS_URL"] == "docs/runbooks"
+    error_message = "An endpoint must be left alone for an hour, and a notification must name a runbook, without being asked for."
+  }
+  assert {
+    condition = toset(flatten([
+      for key in jsondecode(aws_s3_object.trust_root.content).keys : key.predicate_types if key.function == "respond-incident"
+    ])) == toset(["lockstep/incident/v1", "lockstep/incident-outcome/v1", "lockstep/revocation/v1"])
+    error_message = "Who responds to incidents is no gate: it must sign no link."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["evidence"].policy).Statement :
+      toset([for resource in flatten([statement.Resource]) : trimprefix(resource, "arn:aws:s3:::lockstep-evidence-123456789012/")]) == toset(["incidents/*", "revoked/*"])
+      && statement.Condition.ArnNotLike["aws:PrincipalArn"][0] == "arn:aws:iam::123456789012:role/lockstep-respond-incident"
+      if statement.Sid == "WriteRespondIncidentEvidenceAsItself"
+    ])
+    error_message = "Nobody else may say that something was revoked, or what an incident was."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["evidence"].policy).Statement :
+      !contains(statement.Condition.ArnNotLike["aws:PrincipalArn"], "arn:aws:iam::123456789012:role/lockstep-respond-incident")
+      if statement.Sid == "WriteEvidenceAsAGateOnly"
+    ])
+    error_message = "Who responds to incidents must add nothing to a run's evidence."
+  }
+  assert {
+    condition = toset(flatten([
+      for verb, policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : verb if contains(flatten([statement.Action]), "sagemaker:DeleteEndpoint")
+      ]
+    ])) == toset(["respond-incident", "seal-run"])
+    error_message = "Only who isolates and who withdraws may delete an endpoint."
+  }
+}
+
+run "leaves_an_endpoint_alone_long_enough" {
+  command = plan
+
+  variables {
+    incident_cooldown_seconds = 60
+  }
+
+  expect_failures = [var.incident_cooldown_seconds]
+}
+
+run "links_runbooks_by_address_alone" {
+  command = plan
+
+  variables {
+    runbooks_url = "https://runbooks.example.com/lockstep/"
+  }
+
+  expect_failures = [var.runbooks_url]
 }
