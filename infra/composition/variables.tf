@@ -281,7 +281,7 @@ variable "network" {
   type = object({
     cidr                 = optional(string, "10.42.0.0/16")
     zones                = optional(list(string))
-    interface_endpoints  = optional(set(string), ["ecr.api", "kms", "sagemaker.api", "sns", "states"])
+    interface_endpoints  = optional(set(string), ["ecr.api", "kms", "monitoring", "sagemaker.api", "sns", "states"])
     hub_egress           = optional(string, "outside")
     dns_firewall         = optional(bool, true)
     distributed_training = optional(bool, true)

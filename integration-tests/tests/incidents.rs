@@ -161,7 +161,8 @@ async fn once(scene: &Scene, first: &str, second: &str) {
     let answers = tokio::join!(deliver(), deliver(), deliver(), deliver(), deliver());
     let answers = [answers.0, answers.1, answers.2, answers.3, answers.4];
     let rolled_back = answers.iter().filter(|answer| answer["answers"][0]["action"] == "RolledBack").count();
-    assert_eq!(rolled_back, 1, "{answers:#?}");
+    // The alarm's own event is a delivery too, and may have come first.
+    assert!(rolled_back <= 1, "{answers:#?}");
     scene.wait_until_it_serves(Some(&config_of(first))).await;
     scene.ring().await;
     let late = deliver().await;

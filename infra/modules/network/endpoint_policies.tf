@@ -59,13 +59,21 @@ locals {
       Resource = ["${local.regional.logs}:log-group:/aws/*", "${local.regional.logs}:log-group:/aws/*:log-stream:*"]
     }]
 
-    # Metrics have no ARN, and are always the caller's account's.
-    monitoring = [{
-      Sid      = "WriteMetrics"
-      Effect   = "Allow"
-      Action   = "cloudwatch:PutMetricData"
-      Resource = "*"
-    }]
+    monitoring = [
+      {
+        # Metrics have no ARN, and are always the caller's account's.
+        Sid      = "WriteMetrics"
+        Effect   = "Allow"
+        Action   = "cloudwatch:PutMetricData"
+        Resource = "*"
+      },
+      {
+        Sid      = "SeeAlarms"
+        Effect   = "Allow"
+        Action   = "cloudwatch:DescribeAlarms"
+        Resource = "arn:${local.partition}:cloudwatch:${local.region}:${local.account_id}:alarm:${var.name}-*"
+      },
+    ]
 
     # The names of groups, packages and experiments are the requests' to choose, so the account is the wall here. A test
     # holds the list to what the pipeline's functions may call: one that learns another call must be let through, too.

@@ -36,7 +36,7 @@ variable "zones" {
 variable "interface_endpoints" {
   description = "Services reached through an interface endpoint. Each costs by the hour and zone; see the README for who needs which. The default is what the functions call; jobs and endpoints need none."
   type        = set(string)
-  default     = ["ecr.api", "events", "kms", "sagemaker.api", "sns", "states"]
+  default     = ["ecr.api", "events", "kms", "monitoring", "sagemaker.api", "sns", "states"]
 
   validation {
     condition = length(setsubtract(var.interface_endpoints, [

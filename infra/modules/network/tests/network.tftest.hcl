@@ -350,7 +350,7 @@ run "lets_through_what_the_functions_call" {
     # two are keys of conditions.
     condition = length(setsubtract(
       setsubtract(
-        toset(flatten(regexall("\"((?:dynamodb|ecr|kms|s3|sagemaker|secretsmanager|sns|states):[A-Z][A-Za-z]+)\"", file("../pipeline/roles.tf")))),
+        toset(flatten(regexall("\"((?:cloudwatch|dynamodb|ecr|kms|s3|sagemaker|secretsmanager|sns|states):[A-Z][A-Za-z]+)\"", file("../pipeline/roles.tf")))),
         ["kms:CreateGrant", "kms:GrantIsForAWSResource", "kms:ViaService"],
       ),
       toset(flatten([
