@@ -66,7 +66,7 @@ impl Bench {
 
     fn in_account(account: &'static str, name: &str, promotion: Option<(Promotion, Vec<u8>)>) -> Self {
         let first = if account == "key" { 1 } else { 101 };
-        let functions = Gate::ALL.into_iter().map(Gate::function).chain(["seal-run"]);
+        let functions = Gate::ALL.into_iter().map(Gate::function).chain(["seal-run", "respond-incident"]);
         let keys = functions
             .enumerate()
             .map(|(number, function)| {
@@ -339,6 +339,7 @@ impl Bench {
         let entry = |(function, key): (&&str, &SigningKey)| {
             let types = match *function {
                 "seal-run" => vec![RECORD_PREDICATE],
+                "respond-incident" => vec![INCIDENT_PREDICATE, OUTCOME_PREDICATE, REVOCATION_PREDICATE],
                 "download-model" => vec![LINK_PREDICATE, MODEL_SIGNATURE_PREDICATE],
                 "scan-gate" => vec![LINK_PREDICATE, VULNS_PREDICATE],
                 "seal-artifact" => vec![LINK_PREDICATE, PROVENANCE_PREDICATE],
@@ -887,4 +888,54 @@ fn a_run_that_trains_cannot_pass_another_runs_training_off_as_its_own() {
     bench.seal(RunStatus::Succeeded);
     let message = bench.verify().unwrap_err().to_string();
     assert!(message.contains("another promotion"), "{message}");
+}
+
+#[test]
+fn an_incident_and_a_revocation_count_from_the_responder_alone() {
+    let bench = Bench::new();
+    let trust = bench.trust();
+    let incident = Incident {
+        incident_id: RunId::of(&["i"]),
+        endpoint: "e".to_owned(),
+        severity: IncidentSeverity::High,
+        cause: "c".to_owned(),
+        event_sha256: Sha256Digest::of("event"),
+        action: IncidentAction::RolledBack,
+        because: "b".to_owned(),
+        from: Some("bad".to_owned()),
+        to: Some("good".to_owned()),
+        passed_over: Vec::new(),
+        timeline: Vec::new(),
+        runbook: "r".to_owned(),
+        recorded_at: AT.to_owned(),
+    };
+    let statement = incident.clone().into_statement();
+    let record = bench.envelope(&statement, "respond-incident");
+    assert_eq!(verify_incident(&record, &trust), Ok(incident.clone()));
+    let forged = verify_incident(&bench.envelope(&statement, "deploy-endpoint"), &trust);
+    assert!(matches!(forged, Err(NotTrusted::OtherFunction { .. })), "{forged:?}");
+    let early = Incident { recorded_at: "2025-12-31T00:00:00Z".to_owned(), ..incident };
+    let early = verify_incident(&bench.envelope(&early.into_statement(), "respond-incident"), &trust);
+    assert!(matches!(early, Err(NotTrusted::Date { .. })), "{early:?}");
+
+    let revocation = Revocation {
+        incident_id: RunId::of(&["i"]),
+        endpoint: "e".to_owned(),
+        run_id: RunId::of(&["r"]),
+        reason: "r".to_owned(),
+        at: AT.to_owned(),
+    };
+    let statement = revocation.clone().into_statement("artifact", &Sha256Digest::of("a"));
+    let bytes = bench.envelope(&statement, "respond-incident");
+    assert_eq!(verify_revocation(&bytes, &trust), Ok(revocation));
+    let other = verify_incident(&bytes, &trust);
+    assert!(other.is_err(), "a revocation is no incident");
+}
+
+#[test]
+fn the_responders_key_signs_no_link() {
+    let mut bench = Bench::new();
+    bench.sign(Gate::Approve, |_| {}, "respond-incident");
+    bench.seal(RunStatus::Succeeded);
+    assert!(matches!(bench.verify(), Err(RunBroken::Chain(EvidenceBroken::NotTrusted(Gate::Approve, _)))));
 }
