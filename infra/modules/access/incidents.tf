@@ -256,16 +256,6 @@ resource "aws_cloudwatch_event_target" "verified_again" {
   }
 }
 
-resource "aws_lambda_permission" "verified_again" {
-  for_each = local.verified_again
-
-  statement_id  = "incident-${each.key}"
-  action        = "lambda:InvokeFunction"
-  function_name = var.rollback_function_arn
-  principal     = "events.amazonaws.com"
-  source_arn    = aws_cloudwatch_event_rule.incident[each.key].arn
-}
-
 locals {
   incident_topic_arn = coalesce(var.incident_topic_arn, var.topic_arn)
 }

@@ -224,7 +224,7 @@ variable "operators_may_redrive" {
 }
 
 variable "rollback_function_arn" {
-  description = "Function that rolls an endpoint back, which operators may invoke, and which verifies what serves once more when somebody changed what only the pipeline may; null for none."
+  description = "Function that rolls an endpoint back, which operators may invoke, and which verifies what serves once more when somebody changed what only the pipeline may; null for none. It must be known when this is planned, and let the rules `<name>-incident-*` invoke it, as `pipeline` does."
   type        = string
   default     = null
 }

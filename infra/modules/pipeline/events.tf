@@ -230,3 +230,12 @@ resource "aws_lambda_permission" "events" {
   principal     = "events.amazonaws.com"
   source_arn    = aws_cloudwatch_event_rule.this[each.value.rule].arn
 }
+
+# `access` has a rule for each change that only the pipeline may make. They are made after this function, and may not be made at all.
+resource "aws_lambda_permission" "incidents" {
+  statement_id  = "events-incidents"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this["respond-incident"].function_name
+  principal     = "events.amazonaws.com"
+  source_arn    = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${var.name}-incident-*"
+}

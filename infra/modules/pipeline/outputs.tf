@@ -34,8 +34,8 @@ output "data_key_arn" {
 }
 
 output "function_arns" {
-  description = "The functions by verb."
-  value       = { for verb, function in aws_lambda_function.this : verb => function.arn }
+  description = "The functions by verb, written out: known before they are made."
+  value       = local.function_arns
 }
 
 output "function_names" {

@@ -722,6 +722,10 @@ run "responds_to_incidents" {
     error_message = "Alarms, findings, threats, endpoints that came to rest and the daily rescan must wake respond-incident, and nothing else."
   }
   assert {
+    condition     = aws_lambda_permission.incidents.principal == "events.amazonaws.com" && aws_lambda_permission.incidents.source_arn == "arn:aws:events:us-east-1:123456789012:rule/lockstep-incident-*"
+    error_message = "The rules of `access` that tell of intruders must be able to wake respond-incident, and no other account's."
+  }
+  assert {
     condition     = toset(jsondecode(aws_cloudwatch_event_rule.this["incident"].event_pattern).detail.alarmName) == toset(["lockstep-tiny-lm-5xx", "lockstep-tiny-lm-latency"])
     error_message = "The guardrails' alarms roll back, and no alarm that a caller can cause at will."
   }
