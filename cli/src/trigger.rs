@@ -104,7 +104,7 @@ pub(crate) async fn execution_of_event(
 ) -> Result<String, Error> {
     let is_it = |input: &str| {
         let event = serde_json::from_str::<Value>(input);
-        event.is_ok_and(|event| event["id"].as_str() == Some(event_id))
+        event.is_ok_and(|event| event["detail"]["event_id"].as_str() == Some(event_id))
     };
     started_by(sfn, state_machine, &format!("the event {event_id}"), is_it).await
 }
@@ -118,10 +118,13 @@ async fn started_by(
     let began = Instant::now();
     let mut others = std::collections::BTreeSet::new();
     while began.elapsed() < PATIENCE {
+        // An event may come twice; the first to come has the run.
+        let mut found: Option<(aws_sdk_sfn::primitives::DateTime, String)> = None;
         let mut executions =
             sfn.list_executions().state_machine_arn(state_machine).into_paginator().items().send();
         while let Some(execution) = executions.next().await {
-            let arn = execution.map_err(Error::aws("ListExecutions"))?.execution_arn().to_owned();
+            let execution = execution.map_err(Error::aws("ListExecutions"))?;
+            let (arn, started) = (execution.execution_arn().to_owned(), *execution.start_date());
             if others.contains(&arn) {
                 continue;
             }
@@ -132,9 +135,15 @@ async fn started_by(
                 .await
                 .map_err(Error::aws("DescribeExecution"))?;
             if described.input().is_some_and(&is_it) {
-                return Ok(arn);
+                if found.as_ref().is_none_or(|(first, _)| started < *first) {
+                    found = Some((started, arn));
+                }
+                continue;
             }
             others.insert(arn);
+        }
+        if let Some((_, first)) = found {
+            return Ok(first);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

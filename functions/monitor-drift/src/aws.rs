@@ -74,10 +74,7 @@ pub async fn watch(
 ///
 /// # Errors
 /// `ServiceUnavailable`.
-pub async fn tell(
-    events: &aws_sdk_eventbridge::Client,
-    detail: &DriftDetail,
-) -> Result<String, MonitorError> {
+pub async fn tell(events: &aws_sdk_eventbridge::Client, detail: &DriftDetail) -> Result<(), MonitorError> {
     let not_told = |reason: String| MonitorError::NotTold { endpoint: detail.endpoint.clone(), reason };
     let text = serde_json::to_string(detail).map_err(|error| not_told(error.to_string()))?;
     let entry = PutEventsRequestEntry::builder().source(EVENT_SOURCE).detail_type(DRIFT_EVENT).detail(text);
@@ -85,7 +82,7 @@ pub async fn tell(
     let entry = sent.entries().first();
     // A call that succeeds may still have refused its entries.
     match entry.and_then(|entry| entry.event_id()) {
-        Some(id) => Ok(id.to_owned()),
+        Some(_) => Ok(()),
         None => Err(not_told(
             entry.and_then(|entry| entry.error_message()).unwrap_or("no reason given").to_owned(),
         )),

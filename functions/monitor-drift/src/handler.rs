@@ -120,7 +120,9 @@ impl MonitorDrift {
             event_id: None,
         };
         if report.outcome == Outcome::Drifted {
+            let hour = now.strftime("%Y-%m-%dT%H").to_string();
             let detail = DriftDetail {
+                event_id: RunId::of(&["drift", endpoint, run.as_str(), &hour]).to_string(),
                 endpoint: endpoint.to_owned(),
                 run_id: run,
                 retrain: monitoring.retrain,
@@ -128,7 +130,8 @@ impl MonitorDrift {
                 report: place,
                 report_sha256: stored.sha256,
             };
-            judgement.event_id = Some(aws::tell(&self.events, &detail).await?);
+            aws::tell(&self.events, &detail).await?;
+            judgement.event_id = Some(detail.event_id);
         }
         Ok(judgement)
     }

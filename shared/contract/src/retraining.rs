@@ -24,7 +24,7 @@ pub struct RetrainingPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DriftCause {
-    /// EventBridge's id of the event.
+    /// The event's own id: the same when it is told twice.
     pub event_id: String,
     /// The endpoint whose traffic drifted.
     pub endpoint: String,
@@ -154,7 +154,7 @@ mod tests {
     fn trap_drift_retraining_has_a_cooldown() {
         let first = run("a", "2026-11-21T00:00:00Z", 1.0);
         let counted = POLICY.admit(&[], first.clone()).unwrap();
-        assert_eq!(counted, [first.clone()]);
+        assert_eq!(counted, std::slice::from_ref(&first));
         let early = POLICY.admit(&counted, run("b", "2026-11-21T00:59:59Z", 1.0));
         assert!(matches!(early, Err(RetrainingRefused::Cooldown { .. })));
         assert_eq!(POLICY.admit(&counted, run("b", "2026-11-21T01:00:00Z", 1.0)).unwrap().len(), 2);

@@ -15,6 +15,9 @@ pub const DRIFT_EVENT: &str = "Model Drift Detected";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DriftDetail {
+    /// Made of the endpoint, the run and the hour, so that an event that is told twice starts one run. EventBridge's own id
+    /// differs each time.
+    pub event_id: String,
     /// The endpoint.
     pub endpoint: String,
     /// The run whose model serves it.
@@ -136,7 +139,7 @@ impl Trigger {
             let detail: DriftDetail = serde_json::from_value(event["detail"].clone())
                 .map_err(|error| wrong("detail", &error.to_string()))?;
             return Ok(Self::Drift(DriftCause {
-                event_id: text("/id").ok_or_else(|| wrong("id", "is missing"))?.to_owned(),
+                event_id: detail.event_id,
                 endpoint: detail.endpoint,
                 run_id: detail.run_id,
                 report: detail.report,
@@ -171,8 +174,8 @@ mod tests {
         );
         assert!(matches!(Trigger::parse(&json!({"request": {}})), Ok(Trigger::Inline(_))));
         assert!(matches!(Trigger::parse(&json!({"request_uri": "s3://b/k"})), Ok(Trigger::Reference { .. })));
-        let drift = json!({"source": "lockstep", "detail-type": "Model Drift Detected", "id": "e-1",
-            "detail": {"endpoint": "e", "run_id": "0a".repeat(16), "retrain": true, "features": ["output.x"],
+        let drift = json!({"source": "lockstep", "detail-type": "Model Drift Detected", "id": "1",
+            "detail": {"event_id": "e-1", "endpoint": "e", "run_id": "0a".repeat(16), "retrain": true, "features": ["output.x"],
                 "report": "s3://w/drift/e/report.json", "report_sha256": "0".repeat(64)}});
         assert!(matches!(Trigger::parse(&drift), Ok(Trigger::Drift(cause)) if cause.event_id == "e-1"));
         let schedule = json!({"schedule": {"name": "n", "time": "t"}, "request_uri": "s3://b/k"});
