@@ -123,7 +123,7 @@ An alarm's cooldown does not count. Exit codes: 0 it was asked for; 3 it was ref
 Examples:
   lockstep rollback tiny-lm --reason \"answers in the wrong language since noon\"
   lockstep rollback tiny-lm --to 0123456789abcdef0123456789abcdef --reason \"the last one that support trusts\"
-  lockstep rollback tiny-lm --isolate --reason \"leaks training rows; nothing may answer\"
+  lockstep rollback tiny-lm --isolate --reason \"leaks training rows; nothing at all rather than this\"
   AWS_PROFILE=operator lockstep rollback tiny-lm --reason \"p99 doubled\" --aws"
     )]
     Rollback(RollbackArgs),

@@ -100,16 +100,28 @@ async fn go_wrong(kept: &Kept, first: &str) -> Result<(), String> {
         let described = account.sagemaker.describe_endpoint().endpoint_name("tiny-lm").send().await.ok()?;
         (described.endpoint_status()?.as_str() == "InService").then_some(described.endpoint_config_name?)
     };
+    let mut left = Some(format!("lockstep-{first}"));
     for _ in 0..600 {
-        if serves().await == Some(format!("lockstep-{first}")) {
+        let now = serves().await;
+        if now.is_some() && now == left {
+            // It goes back once more, to the version before the drift, and from there to nothing.
             let asked =
                 ["rollback", "tiny-lm", "--isolate", "--reason", "r", "--endpoint-url", &connection.endpoint];
             let output = lockstep(&asked);
-            return if output.status.success() { Ok(()) } else { Err(said(&output)) };
+            if !output.status.success() {
+                return Err(said(&output));
+            }
+            left = None;
+        } else if left.is_none() && now.is_some() {
+            left = now;
+        } else if left.is_none()
+            && account.sagemaker.describe_endpoint().endpoint_name("tiny-lm").send().await.is_err()
+        {
+            return Ok(());
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    Err("the endpoint was not rolled back".to_owned())
+    Err("the endpoint was not rolled back, and then isolated".to_owned())
 }
 
 #[test]
