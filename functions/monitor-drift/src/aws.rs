@@ -12,8 +12,8 @@ use runtime::{failed, is_missing};
 
 use crate::error::MonitorError;
 
-/// The run whose model an endpoint serves; none where there is no such endpoint in service, or another's
-/// configuration.
+/// The run whose model an endpoint serves; none where there is no such endpoint, or it has a configuration that is not
+/// ours.
 ///
 /// # Errors
 /// `ServiceUnavailable`.

@@ -8,6 +8,7 @@
 //! | `wait` | `<kind>#<resource>` | the task token and what is expected |
 //! | `lease` | endpoint name | the run that may change the endpoint |
 //! | `notified` | `<run id>#<what>` | that a notification went out |
+//! | `retrained` | endpoint name | the runs that drift started there |
 //! | `response` | endpoint name | the latest incident that was acted upon there ([`crate::Response`]) |
 
 use std::{collections::HashMap, time::Duration};
