@@ -4,7 +4,7 @@
 //! by its own trust root, and takes only files whose digests that evidence states.
 
 use contract::{DataPin, Gate, Manifest, Promotion, Request, RunPlan, S3Uri, Sha256Digest};
-use evidence::{Files, RunStatus, TrustRoot, VerifiedRun};
+use evidence::{Files, RunStatus, VerifiedRun};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -33,9 +33,7 @@ pub(crate) async fn run(
     screen.aside(&format!("to {}", to.shown));
     let source = from.s3();
     let bucket = run_files::bucket(&source, args.evidence_bucket.as_deref()).await?;
-    let files = run_files::from_bucket(&source, &bucket, &args.run).await?;
-    let trust = TrustRoot::parse(&run_files::deployed_trust_root(&source, &bucket).await?)?;
-    let verified = verify::check(args.run.as_str(), &files, &trust)?;
+    let (files, verified) = verify::deployed(&source, &bucket, &args.run).await?;
     let run = Former::read(args, &files, &verified)?;
 
     let target = to.s3();

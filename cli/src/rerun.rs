@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use contract::{Gate, ModelMetrics, Request, RunId, RunPlan, Score};
-use evidence::{Files, TrustRoot};
+use evidence::Files;
 use serde_json::Value;
 
 use crate::args::{RerunArgs, WatchArgs, Watched};
@@ -27,10 +27,8 @@ const METRICS: &str = "evaluate-model/metrics.json";
 pub(crate) async fn run(args: &RerunArgs, account: &Target, screen: &Screen) -> Result<Ended, Error> {
     let s3 = account.s3();
     let bucket = run_files::bucket(&s3, args.evidence_bucket.as_deref()).await?;
-    let files = run_files::from_bucket(&s3, &bucket, &args.run).await?;
-    let trust = TrustRoot::parse(&run_files::deployed_trust_root(&s3, &bucket).await?)?;
     // What is repeated must be what was run.
-    let verified = verify::check(args.run.as_str(), &files, &trust)?;
+    let (files, verified) = verify::deployed(&s3, &bucket, &args.run).await?;
     let commit = verified.chain.fact(Gate::SealModel, "commit").ok().map(str::to_owned);
     let request = again(&args.run, &files, commit, &trigger::nonce("rerun"))?;
     let started = trigger::start(account, "rerun", &request, screen).await?;

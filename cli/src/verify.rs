@@ -66,6 +66,21 @@ async fn in_account(args: &VerifyArgs, run: &contract::RunId, screen: &Screen) -
     Ok(verified)
 }
 
+/// A run of an account, verified by the trust root that is deployed there, and its files.
+///
+/// # Errors
+/// [`Error::Broken`] when the evidence does not hold; [`Error::NoEvidence`]; a failing call.
+pub(crate) async fn deployed(
+    s3: &aws_sdk_s3::Client,
+    evidence_bucket: &str,
+    run: &contract::RunId,
+) -> Result<(Files, VerifiedRun), Error> {
+    let files = run_files::from_bucket(s3, evidence_bucket, run).await?;
+    let trust = TrustRoot::parse(&run_files::deployed_trust_root(s3, evidence_bucket).await?)?;
+    let verified = check(run.as_str(), &files, &trust)?;
+    Ok((files, verified))
+}
+
 /// Verifies one run.
 ///
 /// # Errors

@@ -134,7 +134,7 @@ impl AdmitRun {
         let bucket = self.attestor.bucket();
         let policy = self.objects.policy(bucket, &self.settings.policy).await?;
         retrain::allowed(&policy)?;
-        let champion = retrain::champion(&self.evidence, &self.objects, bucket, cause).await?;
+        let champion = retrain::champion(&self.evidence, cause).await?;
         Ok((champion.challenge(&self.s3, &policy).await?, champion.submitter))
     }
 

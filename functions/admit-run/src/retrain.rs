@@ -2,11 +2,10 @@
 //! the champion reached as bounds.
 
 use contract::{
-    DataPin, DriftCause, Gate, ObjectRef, Policy, Request, RetrainingRefused, RunId, RunPlan, S3Uri, Score,
-    Sha256Digest, not_worse_than, thresholds,
+    DataPin, DriftCause, Gate, Policy, Request, RetrainingRefused, S3Uri, Score, Sha256Digest,
+    not_worse_than, thresholds,
 };
-use evidence::Link;
-use runtime::{Evidence, Objects, failed};
+use runtime::{Evidence, failed};
 use sha2::Digest as _;
 
 use crate::error::AdmitError;
@@ -26,16 +25,10 @@ pub struct Champion {
 ///
 /// # Errors
 /// [`AdmitError::NotRetrainable`] when its request does not ask for retraining, or cannot be repeated here.
-pub async fn champion(
-    evidence: &Evidence,
-    objects: &Objects,
-    bucket: &str,
-    cause: &DriftCause,
-) -> Result<Champion, AdmitError> {
+pub async fn champion(evidence: &Evidence, cause: &DriftCause) -> Result<Champion, AdmitError> {
     let run = &cause.run_id;
     let refuse = |reason: &str| AdmitError::NotRetrainable { run: run.clone(), reason: reason.to_owned() };
-    let admitted = evidence.said(run, Gate::Admit).await?;
-    let plan: RunPlan = objects.read(&plan_of(bucket, run, &admitted, &refuse)?).await?;
+    let plan = evidence.plan(run).await?.ok_or_else(|| refuse("its admission names no plan"))?;
     let mut request = plan.request;
     if request.promotion.is_some() {
         return Err(refuse("its model was promoted: retrain where it was trained, and promote again"));
@@ -53,27 +46,7 @@ pub async fn champion(
     if let Some(commit) = sealed.facts.get("commit") {
         request.source.revision.clone_from(commit);
     }
-    Ok(Champion { request, submitter: plan.submitter, reached: reached(&judged) })
-}
-
-fn plan_of(
-    bucket: &str,
-    run: &RunId,
-    admitted: &Link,
-    refuse: &impl Fn(&str) -> AdmitError,
-) -> Result<ObjectRef, AdmitError> {
-    let stated = admitted.facts.get("plan").cloned().unwrap_or_default();
-    let sha256 = Sha256Digest::try_from(stated).map_err(|_| refuse("its admission names no plan"))?;
-    let key = format!("{}admit-run/plan.json", run.prefix());
-    Ok(ObjectRef { bucket: bucket.to_owned(), key, sha256 })
-}
-
-/// The metrics that the gate signed for.
-fn reached(judged: &Link) -> Score {
-    let facts = judged.facts.iter();
-    facts
-        .filter_map(|(name, value)| Some((name.strip_prefix("after.")?.to_owned(), value.parse().ok()?)))
-        .collect()
+    Ok(Champion { request, submitter: plan.submitter, reached: judged.reached() })
 }
 
 impl Champion {

@@ -151,13 +151,9 @@ impl MonitorDrift {
     }
 
     async fn plan(&self, run: &RunId) -> Result<RunPlan, MonitorError> {
-        let link = self.evidence.said(run, Gate::Admit).await?;
-        let stated = link.facts.get("plan").cloned().unwrap_or_default();
-        let bucket = self.settings.evidence_bucket.clone();
-        let key = format!("{}admit-run/plan.json", run.prefix());
-        let sha256 = Sha256Digest::try_from(stated)
-            .map_err(|error| MonitorError::Baseline { run: run.clone(), reason: error.to_string() })?;
-        Ok(self.objects.read(&ObjectRef { bucket, key, sha256 }).await?)
+        let none = || "its admission names no plan".to_owned();
+        let plan = self.evidence.plan(run).await?;
+        plan.ok_or_else(|| MonitorError::Baseline { run: run.clone(), reason: none() })
     }
 
     /// From when on traffic is this model's, and recent.

@@ -14,7 +14,7 @@ use crate::{
     envelope::Envelope,
     predicates::{Provenance, Vulns},
     promotion::{self, PROMOTED_PATH, Promoted},
-    statement::Statement,
+    statement::{Link, Statement},
     time::instant,
     trust::TrustRoot,
 };
@@ -225,10 +225,7 @@ impl Checker<'_> {
     /// The candidate's metrics as the gate signed them.
     fn after(&self) -> Score {
         let link = self.chain.links().get(&Gate::JudgeMetrics).map(|verified| &verified.link);
-        let facts = link.into_iter().flat_map(|link| &link.facts);
-        facts
-            .filter_map(|(name, value)| Some((name.strip_prefix("after.")?.to_owned(), value.parse().ok()?)))
-            .collect()
+        link.map(Link::reached).unwrap_or_default()
     }
 
     /// A gate that is there says this.

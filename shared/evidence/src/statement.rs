@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::{Gate, RunId, Sha256Digest};
+use contract::{Gate, RunId, Score, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
 /// The `_type` of every statement.
@@ -86,6 +86,16 @@ pub struct Link {
     pub facts: BTreeMap<String, String>,
     /// When, RFC 3339 in UTC.
     pub at: String,
+}
+
+impl Link {
+    /// The candidate's metrics, as the gate that judged them states them.
+    pub fn reached(&self) -> Score {
+        let facts = self.facts.iter();
+        facts
+            .filter_map(|(name, value)| Some((name.strip_prefix("after.")?.to_owned(), value.parse().ok()?)))
+            .collect()
+    }
 }
 
 impl Statement<Link> {

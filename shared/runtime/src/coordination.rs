@@ -15,6 +15,8 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
     types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use contract::{Retrained, RunId, TaskToken, Wait, WaitKind};
@@ -53,6 +55,19 @@ pub struct Coordination {
     pub(crate) table: String,
 }
 
+/// Whether a conditional write found what its condition asks for; any other failure is one.
+pub(crate) fn condition_held<T, E>(
+    operation: &'static str,
+    sent: Result<T, SdkError<E, HttpResponse>>,
+) -> Result<bool, Error>
+where
+    E: ProvideErrorMetadata + std::fmt::Debug,
+{
+    let Err(error) = sent else { return Ok(true) };
+    let failure = failed(operation)(error);
+    if failure.code == "ConditionalCheckFailedException" { Ok(false) } else { Err(failure.into()) }
+}
+
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
@@ -73,6 +88,10 @@ pub struct RetrainedBefore {
     pub runs: Vec<Retrained>,
     /// What stood in the table.
     text: Option<String>,
+}
+
+fn unreadable_runs(endpoint: &str, error: &serde_json::Error) -> Error {
+    Error::Unreadable { place: format!("retrained {endpoint}"), reason: error.to_string() }
 }
 
 impl Coordination {
@@ -218,16 +237,11 @@ impl Coordination {
             .expression_attribute_values(":run", text(run.as_str()))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(Lease::Held),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                let holder = self.get("lease", endpoint).await?.and_then(|item| field(&item, "run_id"));
-                Ok(Lease::Busy(holder.unwrap_or_default()))
-            }
-            Err(error) => Err(failed("dynamodb:PutItem")(error).into()),
+        if condition_held("dynamodb:PutItem", sent)? {
+            return Ok(Lease::Held);
         }
+        let holder = self.get("lease", endpoint).await?.and_then(|item| field(&item, "run_id"));
+        Ok(Lease::Busy(holder.unwrap_or_default()))
     }
 
     /// The runs that drift started at an endpoint.
@@ -239,11 +253,7 @@ impl Coordination {
         let Some(text) = item.and_then(|item| field(&item, "runs")) else {
             return Ok(RetrainedBefore::default());
         };
-        let unreadable = |error: serde_json::Error| Error::Unreadable {
-            place: format!("retrained {endpoint}"),
-            reason: error.to_string(),
-        };
-        let runs = serde_json::from_str(&text).map_err(unreadable)?;
+        let runs = serde_json::from_str(&text).map_err(|error| unreadable_runs(endpoint, &error))?;
         Ok(RetrainedBefore { runs, text: Some(text) })
     }
 
@@ -257,17 +267,14 @@ impl Coordination {
         before: &RetrainedBefore,
         runs: &[Retrained],
     ) -> Result<(), Error> {
-        let unreadable = |error: serde_json::Error| Error::Unreadable {
-            place: format!("retrained {endpoint}"),
-            reason: error.to_string(),
-        };
+        let runs = serde_json::to_string(runs).map_err(|error| unreadable_runs(endpoint, &error))?;
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
             .item("pk", text("retrained"))
             .item("sk", text(endpoint))
-            .item("runs", text(&serde_json::to_string(runs).map_err(unreadable)?));
+            .item("runs", text(runs));
         let put = match &before.text {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(known) => {
@@ -303,15 +310,7 @@ impl Coordination {
             .expression_attribute_values(":run", text(run.as_str()))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(failed("dynamodb:DeleteItem")(error).into()),
-        }
+        condition_held("dynamodb:DeleteItem", sent).map(drop)
     }
 
     /// Whether a notification already went out.

@@ -16,31 +16,27 @@ pub struct Variable {
     pub functions: &'static [&'static str],
 }
 
-const ATTESTING: &[&str] = &[
-    "admit-run",
-    "download-model",
-    "scan-gate",
-    "launch-training",
-    "seal-artifact",
-    "evaluate-model",
-    "approve-package",
-    "deploy-endpoint",
-    "seal-run",
-    "respond-incident",
-];
-const ATTESTING_OR_MONITORING: &[&str] = &[
-    "admit-run",
-    "download-model",
-    "scan-gate",
-    "launch-training",
-    "seal-artifact",
-    "evaluate-model",
-    "approve-package",
-    "deploy-endpoint",
-    "seal-run",
-    "monitor-drift",
-    "respond-incident",
-];
+/// Who attests, and whoever is named beside.
+macro_rules! attesting_and {
+    ($($more:literal),*) => {
+        &[
+            "admit-run",
+            "download-model",
+            "scan-gate",
+            "launch-training",
+            "seal-artifact",
+            "evaluate-model",
+            "approve-package",
+            "deploy-endpoint",
+            "seal-run",
+            "respond-incident",
+            $($more),*
+        ]
+    };
+}
+
+const ATTESTING: &[&str] = attesting_and!();
+const ATTESTING_OR_MONITORING: &[&str] = attesting_and!("monitor-drift");
 const JUDGING: &[&str] = &[
     "admit-run",
     "download-model",

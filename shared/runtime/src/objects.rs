@@ -241,6 +241,18 @@ impl Evidence {
         Ok(link.map_err(|error| unreadable(error.to_string()))?.predicate)
     }
 
+    /// The plan that a run's admission names; `None` when it names none. As [`Evidence::said`], it is not verified.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`], [`Error::Altered`] when what lies there is another plan.
+    pub async fn plan(&self, run: &RunId) -> Result<Option<RunPlan>, Error> {
+        let admitted = self.said(run, Gate::Admit).await?;
+        let stated = admitted.facts.get("plan").cloned().and_then(|plan| Sha256Digest::try_from(plan).ok());
+        let Some(sha256) = stated else { return Ok(None) };
+        let key = format!("{}admit-run/plan.json", run.prefix());
+        self.objects.read(&ObjectRef { bucket: self.bucket.clone(), key, sha256 }).await.map(Some)
+    }
+
     /// Everything that there is of a run, for the verifier, believing nothing.
     ///
     /// # Errors

@@ -11,8 +11,7 @@ use contract::RunId;
 
 use crate::{
     Coordination, Error,
-    coordination::{CLAIM_KEPT, Item, expires, field, text},
-    failed,
+    coordination::{CLAIM_KEPT, Item, condition_held, expires, field, text},
 };
 
 /// How far an answer has come.
@@ -123,11 +122,8 @@ impl Coordination {
             .expression_attribute_values(":claimed", text(Phase::Claimed.as_str()));
         let sent =
             if cooldown { sent.expression_attribute_values(":from", text(&response.from)) } else { sent };
-        let Err(error) = sent.send().await else { return Ok(Turn::Ours) };
-        if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
-            return Ok(Turn::Theirs);
-        }
-        Err(failed("dynamodb:PutItem")(error).into())
+        let is_ours = condition_held("dynamodb:PutItem", sent.send().await)?;
+        Ok(if is_ours { Turn::Ours } else { Turn::Theirs })
     }
 
     /// Drops an answer that was never given.
@@ -145,14 +141,7 @@ impl Coordination {
             .expression_attribute_values(":incident", text(incident.as_str()))
             .send()
             .await;
-        match sent {
-            Err(error)
-                if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Err(failed("dynamodb:DeleteItem")(error).into())
-            }
-            _ => Ok(()),
-        }
+        condition_held("dynamodb:DeleteItem", sent).map(drop)
     }
 
     /// Notes how far an answer has come; nothing happens once another answer stands there.
@@ -181,14 +170,7 @@ impl Coordination {
             .expression_attribute_values(":incident", text(incident.as_str()))
             .send()
             .await;
-        match sent {
-            Err(error)
-                if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Err(failed("dynamodb:UpdateItem")(error).into())
-            }
-            _ => Ok(()),
-        }
+        condition_held("dynamodb:UpdateItem", sent).map(drop)
     }
 }
 
