@@ -108,7 +108,7 @@ fn gate_of(state: &str) -> Option<Gate> {
         "Evaluate" | "JudgeMetrics" => Gate::JudgeMetrics,
         "Register" | "AwaitApproval" | "RecheckApproval" => Gate::Approve,
         "RecheckImage" => Gate::RecheckImage,
-        "Deploy" | "RecheckEndpoint" => Gate::Deploy,
+        "StartSmokeTest" | "JudgeSmokeTest" | "Deploy" | "RecheckEndpoint" => Gate::Deploy,
         _ => return None,
     })
 }

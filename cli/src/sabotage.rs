@@ -26,6 +26,8 @@ pub(crate) enum Break {
     Rejected,
     /// The request asks for a looser threshold than policy.json: PolicyViolation.
     LooseRequest,
+    /// The request expects an answer that the model does not give: SmokeTestFailed.
+    WrongAnswers,
     /// A good version serves; the next one fails to and is rolled back: DeploymentRolledBack.
     EndpointRollsBack,
     /// A good version serves; the next one answers errors to the traffic that its canary gets: DeploymentRolledBack.
@@ -48,6 +50,7 @@ impl Break {
             Break::BadMetrics => ErrorName::ThresholdBreached,
             Break::Rejected => ErrorName::ApprovalRejected,
             Break::LooseRequest => ErrorName::PolicyViolation,
+            Break::WrongAnswers => ErrorName::SmokeTestFailed,
             Break::EndpointRollsBack | Break::BadCanary => ErrorName::DeploymentRolledBack,
         }
     }
@@ -73,6 +76,7 @@ impl Break {
             }
             Break::Rejected => "the approver rejects",
             Break::LooseRequest => "the request asks for a perplexity below 50, where policy asks for less",
+            Break::WrongAnswers => "the request expects answers that the model does not give",
             Break::EndpointRollsBack => "the endpoint's second version fails to come into service",
             Break::BadCanary => {
                 "the endpoint's second version answers errors to the half of the traffic that it gets"
@@ -90,7 +94,11 @@ impl Break {
             Break::ScanNeverFinishes => Some(Fault::ScanNeverFinishes),
             Break::EndpointRollsBack => Some(Fault::EndpointRollsBack),
             Break::BadCanary => Some(Fault::BadCanary),
-            Break::TrainingCrash | Break::BadMetrics | Break::Rejected | Break::LooseRequest => None,
+            Break::TrainingCrash
+            | Break::BadMetrics
+            | Break::Rejected
+            | Break::LooseRequest
+            | Break::WrongAnswers => None,
         }
     }
 
@@ -129,6 +137,13 @@ impl Break {
             }
             Break::LooseRequest => {
                 set(request, "evaluation", "thresholds", json!([{"metric": "perplexity", "below": 50.0}]));
+            }
+            Break::WrongAnswers => {
+                let question = json!({
+                    "body": {"inputs": "What does the scan gate do?"},
+                    "expect": [{"at": "/0/generated_text", "contains": "an answer that nobody trained it to give"}],
+                });
+                set(request, "endpoint", "smoke_test", json!({"questions": [question]}));
             }
             Break::BadCanary => {
                 set(request, "endpoint", "instance_count", json!(2));

@@ -56,6 +56,8 @@ module "pipeline" {
 
   incident_cooldown_seconds = var.incident_cooldown_seconds
   runbooks_url              = var.runbooks_url
+  bake_seconds              = var.bake_seconds
+  autoscaling               = { for name, endpoint in var.endpoints : name => endpoint.autoscaling if endpoint.autoscaling != null }
 
   subnet_ids               = local.subnets
   security_group_ids       = local.groups["jobs"]

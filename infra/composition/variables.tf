@@ -63,6 +63,12 @@ variable "incident_cooldown_seconds" {
   default     = 3600
 }
 
+variable "bake_seconds" {
+  description = "Seconds that a new version serves before the configurations and models before its predecessor are removed."
+  type        = number
+  default     = 86400
+}
+
 variable "runbooks_url" {
   description = "Where docs/runbooks is read: an incident's notification links to a page below it."
   type        = string
@@ -146,7 +152,7 @@ variable "definition_path" {
 }
 
 variable "endpoints" {
-  description = "Endpoints that requests may choose: the alarms that roll a deployment back, and autoscaling. modules/serving says each."
+  description = "Endpoints that requests may choose: the alarms that roll a deployment back (modules/serving says each), and `autoscaling`, which deploy-endpoint registers once the endpoint serves (modules/pipeline)."
   type = map(object({
     max_5xx_errors       = optional(number, 1)
     max_p99_milliseconds = optional(number, 2000)
@@ -161,7 +167,6 @@ variable "endpoints" {
       invocations_per_instance = number
       scale_in_cooldown        = optional(number, 300)
       scale_out_cooldown       = optional(number, 60)
-      registered               = optional(bool, false)
     }))
   }))
   default = { tiny-lm = {} }
@@ -281,7 +286,7 @@ variable "network" {
   type = object({
     cidr                 = optional(string, "10.42.0.0/16")
     zones                = optional(list(string))
-    interface_endpoints  = optional(set(string), ["ecr.api", "kms", "monitoring", "sagemaker.api", "sns", "states"])
+    interface_endpoints  = optional(set(string), ["application-autoscaling", "ecr.api", "events", "kms", "monitoring", "sagemaker.api", "sagemaker.runtime", "sns", "states"])
     hub_egress           = optional(string, "outside")
     dns_firewall         = optional(bool, true)
     distributed_training = optional(bool, true)

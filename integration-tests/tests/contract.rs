@@ -62,7 +62,7 @@ fn sample(key: &str) -> Value {
     let link = json!({"key": "k", "sha256": sha});
     let object = json!({"bucket": "b", "key": "k", "sha256": sha});
     let run = json!({"run_id": "0".repeat(32), "execution_arn": "e", "plan": object, "policy_sha256": sha,
-        "endpoint": "e", "promoted": false, "link": link, "limits": {"scan_seconds": 1, "training_seconds": 1, "evaluation_seconds": 1,
+        "endpoint": "e", "promoted": false, "smoke_tested": false, "link": link, "limits": {"scan_seconds": 1, "training_seconds": 1, "evaluation_seconds": 1,
         "approval_seconds": 1, "deployment_seconds": 1, "heartbeat_seconds": 1}});
     match key {
         "execution_arn" | "task_token" => json!("t"),
@@ -160,7 +160,7 @@ fn top_level_states_catch_to_seal_run_and_inner_ones_do_not_leave_their_scope() 
 fn every_waiting_state_has_its_limits_and_a_recheck_after_both_timeouts() {
     let waiting: Vec<_> =
         states(&definition()).into_iter().filter(|(_, state, _)| is_waiting(state)).collect();
-    assert_eq!(waiting.len(), 5);
+    assert_eq!(waiting.len(), 6);
     for (name, state, _) in waiting {
         assert!(state["TimeoutSecondsPath"].as_str().unwrap().starts_with("$.run.limits."), "{name}");
         assert_eq!(state["HeartbeatSecondsPath"], "$.run.limits.heartbeat_seconds", "{name}");

@@ -70,6 +70,11 @@ fn a_request_that_is_looser_than_policy_ends_in_policy_violation() {
 }
 
 #[test]
+fn trap_deployment_a_model_that_answers_wrongly_is_found_on_a_temporary_endpoint() {
+    refused_without_endpoint("wrong-answers", "SmokeTestFailed");
+}
+
+#[test]
 fn trap_deployment_an_endpoint_that_rolls_back_keeps_serving_what_it_served() {
     let finished = refused("endpoint-rolls-back", "DeploymentRolledBack");
     assert_eq!(finished.summary["endpoint"]["status"], "InService", "{}", finished.output);

@@ -231,6 +231,7 @@ impl AdmitRun {
             plan: place,
             policy_sha256: plan.policy_sha256,
             promoted: plan.request.promotion.is_some(),
+            smoke_tested: plan.request.endpoint.smoke_test.is_some(),
             endpoint: plan.request.endpoint.name,
             limits,
             link,

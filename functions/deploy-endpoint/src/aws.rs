@@ -79,7 +79,7 @@ fn tag(plan: &RunPlan) -> Tag {
     Tag::builder().key("lockstep:run").value(plan.run_id.as_str()).build()
 }
 
-/// Makes the model: the approved artefact by its write-once place, the image by digest.
+/// Makes a model: the approved artefact by its write-once place, the image by digest.
 ///
 /// # Errors
 /// `ServiceUnavailable`.
@@ -88,6 +88,7 @@ pub async fn create_model(
     settings: &Settings,
     plan: &RunPlan,
     artifact: &Artifact,
+    name: &str,
 ) -> Result<(), DeployError> {
     let source = S3ModelDataSource::builder()
         .s3_uri(format!("s3://{}/{}", settings.work_bucket, artifact.prefix))
@@ -101,7 +102,7 @@ pub async fn create_model(
         .set_security_group_ids(Some(settings.security_groups.clone()));
     let sent = sagemaker
         .create_model()
-        .model_name(plan.run_id.serving_name())
+        .model_name(name)
         .primary_container(container.build())
         .execution_role_arn(&settings.role_arn)
         .enable_network_isolation(true)
@@ -119,6 +120,19 @@ fn tolerate(sent: Result<(), AwsFailure>) -> Result<(), DeployError> {
     }
 }
 
+/// The one variant that an endpoint has; alarms and autoscaling know it by this name.
+pub const VARIANT: &str = "primary";
+
+fn variant(plan: &RunPlan, model: &str, instances: u32) -> ProductionVariant {
+    ProductionVariant::builder()
+        .variant_name(VARIANT)
+        .model_name(model)
+        .instance_type(ProductionVariantInstanceType::from(plan.request.endpoint.instance_type.as_str()))
+        .initial_instance_count(as_i32(instances))
+        .initial_variant_weight(1.0)
+        .build()
+}
+
 /// Makes the endpoint configuration: immutable, encrypted, capturing.
 ///
 /// # Errors
@@ -129,12 +143,7 @@ pub async fn create_config(
     plan: &RunPlan,
 ) -> Result<(), DeployError> {
     let endpoint = &plan.request.endpoint;
-    let variant = ProductionVariant::builder()
-        .variant_name("primary")
-        .model_name(plan.run_id.serving_name())
-        .instance_type(ProductionVariantInstanceType::from(endpoint.instance_type.as_str()))
-        .initial_instance_count(as_i32(endpoint.instance_count))
-        .initial_variant_weight(1.0);
+    let variant = variant(plan, &plan.run_id.serving_name(), endpoint.instance_count);
     let capture = DataCaptureConfig::builder()
         .enable_capture(endpoint.capture_percent > 0)
         .initial_sampling_percentage(as_i32(endpoint.capture_percent))
@@ -148,7 +157,7 @@ pub async fn create_config(
     let mut create = sagemaker
         .create_endpoint_config()
         .endpoint_config_name(plan.run_id.serving_name())
-        .production_variants(variant.build())
+        .production_variants(variant)
         .data_capture_config(capture.build())
         .tags(tag(plan));
     if takes_volume_key(&endpoint.instance_type) {
@@ -157,15 +166,71 @@ pub async fn create_config(
     tolerate(create.send().await.map(drop).map_err(failed("sagemaker:CreateEndpointConfig")))
 }
 
-/// Creates the endpoint.
+/// Makes the configuration of the smoke test's endpoint: the same instance type, one instance, nothing captured, since what
+/// it is asked stands in the request.
 ///
 /// # Errors
 /// `ServiceUnavailable`.
-pub async fn create_endpoint(sagemaker: &Client, plan: &RunPlan) -> Result<(), DeployError> {
+pub async fn create_smoke_test_config(
+    sagemaker: &Client,
+    settings: &Settings,
+    plan: &RunPlan,
+) -> Result<(), DeployError> {
+    let name = plan.run_id.smoke_test_name();
+    let mut create = sagemaker
+        .create_endpoint_config()
+        .endpoint_config_name(&name)
+        .production_variants(variant(plan, &name, 1))
+        .tags(tag(plan));
+    if takes_volume_key(&plan.request.endpoint.instance_type) {
+        create = create.kms_key_id(&settings.data_key);
+    }
+    tolerate(create.send().await.map(drop).map_err(failed("sagemaker:CreateEndpointConfig")))
+}
+
+/// Deletes the smoke test's endpoint, configuration and model. What is gone already is no error.
+///
+/// # Errors
+/// `ServiceUnavailable`, as which an endpoint counts that SageMaker is still creating.
+pub async fn remove_smoke_test(sagemaker: &Client, name: &str) -> Result<(), DeployError> {
+    let gone = |sent: Result<(), AwsFailure>| match sent {
+        Err(failure) if !is_missing(&failure) => Err(DeployError::from(failure)),
+        _ => Ok(()),
+    };
+    let sent = sagemaker.delete_endpoint().endpoint_name(name).send().await;
+    gone(sent.map(drop).map_err(failed("sagemaker:DeleteEndpoint")))?;
+    let sent = sagemaker.delete_endpoint_config().endpoint_config_name(name).send().await;
+    gone(sent.map(drop).map_err(failed("sagemaker:DeleteEndpointConfig")))?;
+    let sent = sagemaker.delete_model().model_name(name).send().await;
+    gone(sent.map(drop).map_err(failed("sagemaker:DeleteModel")))
+}
+
+/// The instance type that a configuration gives the variant.
+///
+/// # Errors
+/// `ServiceUnavailable`.
+pub async fn instance_type(sagemaker: &Client, config: &str) -> Result<String, DeployError> {
+    let sent = sagemaker.describe_endpoint_config().endpoint_config_name(config).send().await;
+    let described = sent.map_err(failed("sagemaker:DescribeEndpointConfig"))?;
+    let variant = described.production_variants().iter().find(|one| one.variant_name() == Some(VARIANT));
+    let kind = variant.and_then(|variant| variant.instance_type()).map(|kind| kind.as_str().to_owned());
+    Ok(kind.unwrap_or_default())
+}
+
+/// Creates an endpoint.
+///
+/// # Errors
+/// `ServiceUnavailable`.
+pub async fn create_endpoint(
+    sagemaker: &Client,
+    plan: &RunPlan,
+    name: &str,
+    config: &str,
+) -> Result<(), DeployError> {
     let sent = sagemaker
         .create_endpoint()
-        .endpoint_name(&plan.request.endpoint.name)
-        .endpoint_config_name(plan.run_id.serving_name())
+        .endpoint_name(name)
+        .endpoint_config_name(config)
         .tags(tag(plan))
         .send()
         .await;

@@ -32,6 +32,9 @@ pub enum DeployError {
         /// Which incident, and why.
         reason: String,
     },
+    /// The model did not answer as the request expects.
+    #[error("nothing is deployed: on its temporary endpoint the model {0}")]
+    SmokeTest(String),
     /// What serves is not what the approver saw, or another run is at the endpoint.
     #[error("`{endpoint}`: {reason}: start a new run")]
     Superseded {
@@ -77,6 +80,7 @@ impl Refusal for DeployError {
             | Self::ArtifactChanged(_)
             | Self::NoLongerApproved { .. } => ErrorName::EvidenceBroken,
             Self::Revoked { .. } => ErrorName::ModelRevoked,
+            Self::SmokeTest(_) => ErrorName::SmokeTestFailed,
             Self::Superseded { .. } => ErrorName::Superseded,
             Self::RolledBack { .. } => ErrorName::DeploymentRolledBack,
             Self::Failed { .. } => ErrorName::DeploymentFailed,

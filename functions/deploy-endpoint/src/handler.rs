@@ -4,25 +4,31 @@ use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
 use contract::{
-    Artifact, Chain, DeployInput, Deployment, Gate, LinkRef, Manifest, Package, RunContext, RunPlan,
-    TaskToken, Wait, WaitKind,
+    Artifact, Chain, DeployInput, Deployment, ErrorName, Gate, LinkRef, Manifest, Package, RunContext,
+    RunPlan, Sha256Digest, TaskToken, Wait, WaitKind,
 };
-use evidence::{Subject, VerifiedChain, verify_chain};
-use runtime::{Attestor, Callback, Environment, Evidence, Inputs, Lease, Objects, Passed};
+use evidence::{
+    Carried, SMOKE_TEST_PATH, Subject, TEST_RESULT_PREDICATE, TrustRoot, VerifiedChain, check_smoke_test,
+    smoke_test_result, smoke_test_subject, verify_chain,
+};
+use runtime::{Attestor, Callback, Environment, Evidence, Inputs, Lease, Objects, Passed, Refusal as _};
 use serde::Serialize;
 
 use crate::{
-    aws,
+    autoscaling, aws,
     error::DeployError,
-    policy::{self, Action},
+    policy::{self, Action, EndpointState},
     rollout,
-    settings::Settings,
+    settings::{Autoscaling, Settings},
+    smoke_test,
 };
 
 /// The function.
 pub struct DeployEndpoint {
     settings: Settings,
     sagemaker: aws_sdk_sagemaker::Client,
+    runtime: aws_sdk_sagemakerruntime::Client,
+    scaling: aws_sdk_applicationautoscaling::Client,
     inputs: Inputs,
     objects: Objects,
     evidence: Evidence,
@@ -36,6 +42,8 @@ pub struct DeployEndpoint {
 pub enum Output {
     /// The wait is recorded, or answered at once.
     Waiting {},
+    /// The model answered as expected, and its temporary endpoint is gone.
+    SmokeTested {},
     /// The endpoint serves the model.
     Deployed(Deployment),
 }
@@ -52,6 +60,8 @@ impl DeployEndpoint {
         let function = Self {
             settings: Settings::read(&mut environment),
             sagemaker: aws_sdk_sagemaker::Client::new(config),
+            runtime: aws_sdk_sagemakerruntime::Client::new(config),
+            scaling: aws_sdk_applicationautoscaling::Client::new(config),
             objects: Objects::new(s3.clone()),
             evidence: Evidence::new(s3.clone(), attestor.bucket().to_owned()),
             inputs: Inputs::new(s3),
@@ -64,6 +74,13 @@ impl DeployEndpoint {
     /// One step.
     pub async fn handle(&self, input: DeployInput) -> Result<Output, DeployError> {
         match input {
+            DeployInput::StartSmokeTest { run, artifact, package, chain, task_token } => self
+                .start_smoke_test(run, &artifact, &package, &chain, task_token)
+                .await
+                .map(|()| Output::Waiting {}),
+            DeployInput::JudgeSmokeTest { run, artifact } => {
+                self.judge_smoke_test(&run, &artifact).await.map(|()| Output::SmokeTested {})
+            }
             DeployInput::Deploy { run, artifact, package, chain, task_token } => {
                 self.deploy(run, &artifact, &package, &chain, task_token).await.map(|()| Output::Waiting {})
             }
@@ -71,6 +88,72 @@ impl DeployEndpoint {
                 self.recheck(&run, &artifact, &chain).await.map(Output::Deployed)
             }
         }
+    }
+
+    /// An endpoint configuration is made here too, so the evidence comes first here too (invariant 2).
+    async fn start_smoke_test(
+        &self,
+        run: RunContext,
+        artifact: &Artifact,
+        package: &Package,
+        chain: &Chain,
+        token: TaskToken,
+    ) -> Result<(), DeployError> {
+        let (plan, _, _) = self.deployable(&run, artifact, package, chain).await?;
+        let name = run.run_id.smoke_test_name();
+        let now = aws::describe(&self.sagemaker, &name).await?;
+        let wait = wait_for(&run, &name, &name, token);
+        self.callback.coordination().put_wait(&wait).await?;
+        aws::create_model(&self.sagemaker, &self.settings, &plan, artifact, &name).await?;
+        aws::create_smoke_test_config(&self.sagemaker, &self.settings, &plan).await?;
+        match now {
+            None => aws::create_endpoint(&self.sagemaker, &plan, &name, &name).await?,
+            Some(state) => self.answer_if_at_rest(&state, &wait).await?,
+        }
+        Ok(())
+    }
+
+    /// Asks, signs, and takes the temporary endpoint down, whatever was answered.
+    async fn judge_smoke_test(&self, run: &RunContext, artifact: &Artifact) -> Result<(), DeployError> {
+        self.settings.policy.check(run)?;
+        let plan = self.objects.plan(run).await?;
+        let name = run.run_id.smoke_test_name();
+        // A retry after signing finds the statement, and maybe no endpoint any more. Deploy verifies it.
+        if self.smoke_test_statement(run).await?.is_none() {
+            match self.answers_as_expected(&plan, &name).await {
+                Ok(()) => self.sign_smoke_test(&plan, artifact).await?,
+                // Asking again may help, so the endpoint stays for the retry; should none come, seal-run takes it down.
+                Err(error) if error.name() == ErrorName::ServiceUnavailable => return Err(error),
+                Err(error) => {
+                    if let Err(left) = aws::remove_smoke_test(&self.sagemaker, &name).await {
+                        tracing::warn!(endpoint = name, "left to seal-run: {left}");
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        aws::remove_smoke_test(&self.sagemaker, &name).await
+    }
+
+    async fn answers_as_expected(&self, plan: &RunPlan, name: &str) -> Result<(), DeployError> {
+        let asked = plan.request.endpoint.smoke_test.as_ref().ok_or(DeployError::Unbound("plan"))?;
+        let now = aws::describe(&self.sagemaker, name).await?;
+        policy::serves(name, now.as_ref(), name, &plan.image.digest)?;
+        smoke_test::ask(&self.runtime, name, asked).await
+    }
+
+    async fn sign_smoke_test(&self, plan: &RunPlan, artifact: &Artifact) -> Result<(), DeployError> {
+        let asked = plan.request.endpoint.smoke_test.as_ref().ok_or(DeployError::Unbound("plan"))?;
+        let subject = smoke_test_subject(plan, &artifact.content_sha256);
+        let result = smoke_test_result(plan, asked);
+        let (run, kind) = (&plan.run_id, TEST_RESULT_PREDICATE);
+        self.attestor.carry(run, SMOKE_TEST_PATH, subject, kind, result).await?;
+        Ok(())
+    }
+
+    async fn smoke_test_statement(&self, run: &RunContext) -> Result<Option<Vec<u8>>, DeployError> {
+        let key = format!("{}{SMOKE_TEST_PATH}", run.run_id.prefix());
+        Ok(self.objects.bytes(self.attestor.bucket(), &key, None).await?)
     }
 
     async fn deploy(
@@ -81,12 +164,9 @@ impl DeployEndpoint {
         chain: &Chain,
         token: TaskToken,
     ) -> Result<(), DeployError> {
-        self.settings.policy.check(&run)?;
-        let plan = self.objects.plan(&run).await?;
-        let verified = self.verify(&run, &plan, artifact, package, chain).await?;
-        self.still_approved(package).await?;
-        self.artifact_unchanged(&verified, artifact).await?;
-        self.not_revoked(&plan, artifact).await?;
+        let (plan, verified, trust) = self.deployable(&run, artifact, package, chain).await?;
+        let tested = self.smoke_test_statement(&run).await?;
+        check_smoke_test(&plan, &artifact.content_sha256, tested.as_deref(), &trust)?;
 
         let endpoint = &run.endpoint;
         let ours = run.run_id.serving_name();
@@ -98,33 +178,65 @@ impl DeployEndpoint {
         let seen = verified.fact(Gate::Approve, "serving")?;
         let action = policy::decide(endpoint, now.as_ref(), (!seen.is_empty()).then_some(seen), &ours)?;
 
-        let wait = Wait {
-            kind: WaitKind::Endpoint,
-            resource: endpoint.clone(),
-            run_id: run.run_id.clone(),
-            execution_arn: run.execution_arn.clone(),
-            token,
-            expected: Some(ours.clone()),
-        };
+        let wait = wait_for(&run, endpoint, &ours, token);
         // The wait first: the endpoint's event may come before this function returns.
         self.callback.coordination().put_wait(&wait).await?;
-        aws::create_model(&self.sagemaker, &self.settings, &plan, artifact).await?;
+        aws::create_model(&self.sagemaker, &self.settings, &plan, artifact, &ours).await?;
         aws::create_config(&self.sagemaker, &self.settings, &plan).await?;
-        match action {
-            Action::Create => aws::create_endpoint(&self.sagemaker, &plan).await?,
-            Action::Update => {
-                let instances_now = now.map_or(0, |state| state.instances);
-                let rollout = rollout::plan(&plan.request.endpoint, instances_now);
+        match (action, now) {
+            (Action::Create, _) => {
+                aws::create_endpoint(&self.sagemaker, &plan, endpoint, &ours).await?;
+            }
+            (Action::Update, now) => {
+                let now = now.unwrap_or_default();
+                self.free_instance_type(&plan, &now).await?;
+                let rollout = rollout::plan(&plan.request.endpoint, now.instances);
                 aws::update_endpoint(&self.sagemaker, &self.settings, &plan, &rollout).await?;
             }
             // A retry: what the first try asked for may be there already, its event long gone.
-            Action::Nothing => {
-                if now.is_some_and(|state| matches!(state.status.as_str(), "InService" | "Failed")) {
-                    self.callback.succeed(&wait).await?;
-                }
-            }
+            (Action::Nothing, Some(state)) => self.answer_if_at_rest(&state, &wait).await?,
+            (Action::Nothing, None) => {}
         }
         Ok(())
+    }
+
+    async fn answer_if_at_rest(&self, state: &EndpointState, wait: &Wait) -> Result<(), DeployError> {
+        if matches!(state.status.as_str(), "InService" | "Failed") {
+            self.callback.succeed(wait).await?;
+        }
+        Ok(())
+    }
+
+    /// SageMaker updates no variant that is scaled to another instance type. It is registered again once that serves.
+    async fn free_instance_type(&self, plan: &RunPlan, now: &EndpointState) -> Result<(), DeployError> {
+        let asked = &plan.request.endpoint;
+        if self.autoscaling(&asked.name).is_none()
+            || aws::instance_type(&self.sagemaker, &now.config).await? == asked.instance_type
+        {
+            return Ok(());
+        }
+        autoscaling::deregister(&self.scaling, &asked.name).await
+    }
+
+    fn autoscaling(&self, endpoint: &str) -> Option<&Autoscaling> {
+        self.settings.endpoints.get(endpoint).and_then(|declared| declared.autoscaling.as_ref())
+    }
+
+    /// The whole evidence verifies, its package is approved still, and neither the artefact changed nor was it revoked.
+    async fn deployable(
+        &self,
+        run: &RunContext,
+        artifact: &Artifact,
+        package: &Package,
+        chain: &Chain,
+    ) -> Result<(RunPlan, VerifiedChain, TrustRoot), DeployError> {
+        self.settings.policy.check(run)?;
+        let plan = self.objects.plan(run).await?;
+        let (verified, trust) = self.verify(run, &plan, artifact, package, chain).await?;
+        self.still_approved(package).await?;
+        self.artifact_unchanged(&verified, artifact).await?;
+        self.not_revoked(&plan, artifact).await?;
+        Ok((plan, verified, trust))
     }
 
     /// Verifies every link, and that they are about what would be deployed.
@@ -135,7 +247,7 @@ impl DeployEndpoint {
         artifact: &Artifact,
         package: &Package,
         chain: &Chain,
-    ) -> Result<VerifiedChain, DeployError> {
+    ) -> Result<(VerifiedChain, TrustRoot), DeployError> {
         let began = std::time::Instant::now();
         let named = by_gate(chain);
         let (files, trust) = tokio::try_join!(
@@ -163,7 +275,7 @@ impl DeployEndpoint {
         if plan.run_id != run.run_id || plan.request.endpoint.name != run.endpoint {
             return Err(DeployError::Unbound("run"));
         }
-        Ok(verified)
+        Ok((verified, trust))
     }
 
     async fn still_approved(&self, package: &Package) -> Result<(), DeployError> {
@@ -214,6 +326,13 @@ impl DeployEndpoint {
         let ours = run.run_id.serving_name();
         let now = aws::describe(&self.sagemaker, &run.endpoint).await?;
         policy::serves(&run.endpoint, now.as_ref(), &ours, &plan.image.digest)?;
+        if let Some(scaling) = self.autoscaling(&run.endpoint) {
+            autoscaling::register(&self.scaling, &run.endpoint, scaling).await?;
+        }
+        let approved = self.evidence.said(&run.run_id, Gate::Approve).await?;
+        let replaced = approved.facts.get("serving").filter(|serving| !serving.is_empty());
+        let (coordination, bake) = (self.callback.coordination(), self.settings.bake_seconds);
+        coordination.note_serving(&run.endpoint, &ours, replaced.map(String::as_str), bake).await?;
         let facts = BTreeMap::from([
             ("endpoint".to_owned(), run.endpoint.clone()),
             ("endpoint_config".to_owned(), ours.clone()),
@@ -222,10 +341,26 @@ impl DeployEndpoint {
         ]);
         let subject = Subject::new(&ours, &artifact.content_sha256);
         let before = [&chain.recheck_image];
-        let carries = Vec::new();
+        let tested = self.smoke_test_statement(run).await?.map(|bytes| Carried {
+            path: SMOKE_TEST_PATH.to_owned(),
+            sha256: Sha256Digest::of(bytes),
+            kind: TEST_RESULT_PREDICATE.to_owned(),
+        });
+        let carries = Vec::from_iter(tested);
         let passed = Passed { gate: Gate::Deploy, subject, predecessors: &before, facts, carries };
         let link = self.attestor.pass(&run.run_id, &run.policy_sha256, passed).await?;
         Ok(Deployment { endpoint_name: run.endpoint.clone(), endpoint_config_name: ours, link })
+    }
+}
+
+fn wait_for(run: &RunContext, endpoint: &str, config: &str, token: TaskToken) -> Wait {
+    Wait {
+        kind: WaitKind::Endpoint,
+        resource: endpoint.to_owned(),
+        run_id: run.run_id.clone(),
+        execution_arn: run.execution_arn.clone(),
+        token,
+        expected: Some(config.to_owned()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! `deploy-endpoint`: verifies the evidence, then creates or updates the endpoint.
 
+mod autoscaling;
 mod aws;
 mod error;
 mod handler;
 mod policy;
 mod rollout;
 mod settings;
+mod smoke_test;
 
 use std::sync::Arc;
 

@@ -82,6 +82,7 @@ mod tests {
             instance_count,
             capture_percent: 100,
             deployment,
+            smoke_test: None,
         }
     }
 

@@ -10,6 +10,24 @@ use serde::Deserialize;
 pub struct DeclaredEndpoint {
     /// Alarms that roll a deployment back.
     pub alarms: Vec<String>,
+    /// How many instances it may have; fixed, where this is left out.
+    #[serde(default)]
+    pub autoscaling: Option<Autoscaling>,
+}
+
+/// Between which numbers of instances an endpoint is kept, and by what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Autoscaling {
+    /// Instances at least.
+    pub min_capacity: u32,
+    /// Instances at most.
+    pub max_capacity: u32,
+    /// Invocations a minute that each instance shall have.
+    pub invocations_per_instance: u32,
+    /// Seconds after instances were taken away, until more are.
+    pub scale_in_cooldown: u32,
+    /// Seconds after instances were added, until more are.
+    pub scale_out_cooldown: u32,
 }
 
 /// The settings.
@@ -31,6 +49,8 @@ pub struct Settings {
     pub security_groups: Vec<String>,
     /// Which key may sign for which gate.
     pub trust: TrustPin,
+    /// Seconds that a new version serves before those before its predecessor are removed.
+    pub bake_seconds: u32,
 }
 
 impl Settings {
@@ -45,6 +65,7 @@ impl Settings {
             subnets: environment.list(&var::SUBNET_IDS),
             security_groups: environment.list(&var::SECURITY_GROUP_IDS),
             trust: TrustPin::read(environment),
+            bake_seconds: environment.parsed(&var::BAKE_SECONDS, str::parse),
         }
     }
 }

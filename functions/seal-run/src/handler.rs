@@ -109,7 +109,7 @@ impl SealRun {
     async fn take_down(&self, run: &RunId) -> Result<bool, SealRunError> {
         self.uploads.end_run(run).await?;
         self.cleanup.stop_jobs(run).await?;
-        let mut settled = true;
+        let mut settled = self.cleanup.withdraw_smoke_test(run).await?;
         for endpoint in self.coordination.leases_of(run).await? {
             let served_before = self.served_before(run).await?;
             settled &= self.cleanup.withdraw(run, &endpoint, served_before).await?;
@@ -226,7 +226,8 @@ impl SealRun {
         Ok(self.coordination.note_notified(&record.run_id, "sealed").await?)
     }
 
-    /// Seals claims whose execution has ended without a record: their event was lost, or this function failed.
+    /// Seals claims whose execution has ended without a record: their event was lost, or this function failed. Then
+    /// removes what serves no more.
     async fn sweep(&self) -> Result<usize, SealRunError> {
         let mut sealed = 0;
         for (run, execution_arn) in self.coordination.open_runs().await? {
@@ -251,6 +252,19 @@ impl SealRun {
             self.seal(ending).await?;
             sealed += 1;
         }
+        self.remove_former_versions().await?;
         Ok(sealed)
+    }
+
+    /// Removes what served before the last two versions of an endpoint, once the latest has baked.
+    async fn remove_former_versions(&self) -> Result<(), SealRunError> {
+        let now = jiff::Timestamp::now().as_second();
+        for former in self.coordination.former_versions().await? {
+            if former.due_at <= now && self.cleanup.remove_former(&former).await? {
+                tracing::info!(config = former.config, endpoint = former.endpoint, "former version settled");
+                self.coordination.drop_former_version(&former).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -349,7 +349,7 @@ locals {
           "application-autoscaling:DeleteScalingPolicy", "application-autoscaling:DeregisterScalableTarget",
           "application-autoscaling:PutScalingPolicy", "application-autoscaling:RegisterScalableTarget",
         ]
-        conditions = { StringEquals = { "application-autoscaling:service-namespace" = ["ecs", "sagemaker"] } }
+        conditions = { StringEquals = { "application-autoscaling:service-namespace" = ["ecs"] } }
       }
       ScalingTags = {
         on    = ["${local.regional["application-autoscaling"]}:scalable-target/*"]
@@ -410,7 +410,6 @@ locals {
               "iam:AWSServiceName" = [
                 "ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticloadbalancing.amazonaws.com",
                 "guardduty.amazonaws.com", "inspector2.amazonaws.com", "network-firewall.amazonaws.com", "rds.amazonaws.com",
-                "sagemaker.application-autoscaling.amazonaws.com",
               ]
             }
           }

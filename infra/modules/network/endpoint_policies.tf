@@ -32,6 +32,16 @@ locals {
 
   # Each statement gets `Principal` and, unless it has one, the condition that the caller is this account's.
   interface_statements = {
+    "application-autoscaling" = [{
+      Sid    = "Scale"
+      Effect = "Allow"
+      Action = [
+        "application-autoscaling:DeregisterScalableTarget", "application-autoscaling:PutScalingPolicy",
+        "application-autoscaling:RegisterScalableTarget",
+      ]
+      Resource = "${local.regional["application-autoscaling"]}:scalable-target/*"
+    }]
+
     "ecr.api" = local.pull_images
     "ecr.dkr" = local.pull_images
 

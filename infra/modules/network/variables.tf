@@ -36,14 +36,14 @@ variable "zones" {
 variable "interface_endpoints" {
   description = "Services reached through an interface endpoint. Each costs by the hour and zone; see the README for who needs which. The default is what the functions call; jobs and endpoints need none."
   type        = set(string)
-  default     = ["ecr.api", "events", "kms", "monitoring", "sagemaker.api", "sns", "states"]
+  default     = ["application-autoscaling", "ecr.api", "events", "kms", "monitoring", "sagemaker.api", "sagemaker.runtime", "sns", "states"]
 
   validation {
     condition = length(setsubtract(var.interface_endpoints, [
-      "ecr.api", "ecr.dkr", "events", "kms", "logs", "monitoring", "sagemaker.api", "sagemaker.runtime", "secretsmanager", "sns", "states",
+      "application-autoscaling", "ecr.api", "ecr.dkr", "events", "kms", "logs", "monitoring", "sagemaker.api", "sagemaker.runtime", "secretsmanager", "sns", "states",
       "sts", "xray",
     ])) == 0
-    error_message = "`interface_endpoints` may hold ecr.api, ecr.dkr, events, kms, logs, monitoring, sagemaker.api, sagemaker.runtime, secretsmanager, sns, states, sts and xray: for another, write the policy of its endpoint first (endpoint_policies.tf)."
+    error_message = "`interface_endpoints` may hold application-autoscaling, ecr.api, ecr.dkr, events, kms, logs, monitoring, sagemaker.api, sagemaker.runtime, secretsmanager, sns, states, sts and xray: for another, write the policy of its endpoint first (endpoint_policies.tf)."
   }
 }
 

@@ -16,7 +16,7 @@ resource "aws_iam_policy" "boundary" {
         Sid    = "LetTheRolesPoliciesDecide"
         Effect = "Allow"
         Action = [
-          "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricData", "dynamodb:*", "ec2:*NetworkInterface*", "ec2:*PrivateIpAddresses", "ec2:Describe*", "ecr:*", "events:PutEvents",
+          "application-autoscaling:*Scal*", "cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:PutMetricData", "dynamodb:*", "ec2:*NetworkInterface*", "ec2:*PrivateIpAddresses", "ec2:Describe*", "ecr:*", "events:PutEvents",
           "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:GenerateMac", "kms:GetPublicKey", "kms:Sign",
           "lambda:InvokeFunction", "logs:*", "s3:*", "sagemaker:*", "secretsmanager:GetSecretValue", "sns:Publish", "sqs:SendMessage",
           "states:*", "xray:*",
@@ -28,6 +28,13 @@ resource "aws_iam_policy" "boundary" {
         Effect   = "Allow"
         Action   = "iam:PassRole"
         Resource = [local.role_arns["job"], local.role_arns["endpoint"]]
+      },
+      {
+        Sid       = "LetTheScalerHaveItsRoleOnly"
+        Effect    = "Allow"
+        Action    = "iam:CreateServiceLinkedRole"
+        Resource  = "*"
+        Condition = { StringEquals = { "iam:AWSServiceName" = "sagemaker.application-autoscaling.amazonaws.com" } }
       },
       {
         Sid    = "NeverTakeDownTheWalls"

@@ -71,7 +71,7 @@ locals {
         "LOCKSTEP_WORK_BUCKET", "LOCKSTEP_EVIDENCE_BUCKET", "LOCKSTEP_TABLE", "LOCKSTEP_POLICY_VERSION_ID",
         "LOCKSTEP_POLICY_SHA256", "LOCKSTEP_SIGNING_KEY", "LOCKSTEP_DATA_KEY", "LOCKSTEP_ENDPOINTS",
         "LOCKSTEP_SUBNET_IDS", "LOCKSTEP_SECURITY_GROUP_IDS", "LOCKSTEP_ENDPOINT_ROLE_ARN", "LOCKSTEP_TRUST_ROOT_VERSION_ID",
-        "LOCKSTEP_TRUST_ROOT_SHA256",
+        "LOCKSTEP_TRUST_ROOT_SHA256", "LOCKSTEP_BAKE_SECONDS",
       ]
     }
     monitor-drift = {
@@ -114,7 +114,7 @@ locals {
     LOCKSTEP_DATA_KEY              = aws_kms_key.data.arn
     LOCKSTEP_CHECKPOINT_KEY        = aws_kms_key.checkpoint.arn
     LOCKSTEP_SWEEP_SECONDS         = tostring(var.sweep_seconds)
-    LOCKSTEP_ENDPOINTS             = jsonencode({ for name in var.endpoint_names : name => { alarms = local.alarm_names[name] } })
+    LOCKSTEP_ENDPOINTS             = jsonencode({ for name in var.endpoint_names : name => merge({ alarms = local.alarm_names[name] }, local.autoscaling[name]) })
     LOCKSTEP_HUB_TOKEN_SECRET      = aws_secretsmanager_secret.hub_token.arn
     HF_ENDPOINT                    = var.hf_endpoint
     LOCKSTEP_JOB_ROLE_ARN          = local.role_arns["job"]
@@ -128,6 +128,7 @@ locals {
     LOCKSTEP_TOPIC_ARN             = local.topic_arn
     LOCKSTEP_ALERTS_TOPIC_ARN      = local.alerts_arn
     LOCKSTEP_RUNBOOKS_URL          = var.runbooks_url
+    LOCKSTEP_BAKE_SECONDS          = tostring(var.bake_seconds)
 
     LOCKSTEP_INCIDENT_COOLDOWN_SECONDS = tostring(var.incident_cooldown_seconds)
   }

@@ -186,10 +186,11 @@ locals {
 
   # What each function signs besides its links.
   predicate_types = {
-    download-model = ["https://model_signing/signature/v1.0"]
-    scan-gate      = ["https://in-toto.io/attestation/vulns/v0.1"]
-    seal-artifact  = ["https://slsa.dev/provenance/v1"]
-    evaluate-model = ["https://in-toto.io/attestation/test-result/v0.1"]
+    download-model  = ["https://model_signing/signature/v1.0"]
+    scan-gate       = ["https://in-toto.io/attestation/vulns/v0.1"]
+    seal-artifact   = ["https://slsa.dev/provenance/v1"]
+    evaluate-model  = ["https://in-toto.io/attestation/test-result/v0.1"]
+    deploy-endpoint = ["https://in-toto.io/attestation/test-result/v0.1"]
   }
 
   # A gate signs links. Who is none signs what is its own, and no link.

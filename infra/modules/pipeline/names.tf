@@ -44,6 +44,9 @@ locals {
   # The alarms that roll a deployment back, made by `serving`.
   alarm_names = { for name in var.endpoint_names : name => ["${var.name}-${name}-5xx", "${var.name}-${name}-latency"] }
 
+  # What deploy-endpoint registers once an endpoint serves; nothing, where its size is fixed.
+  autoscaling = { for name in var.endpoint_names : name => { for key, settings in { autoscaling = try(var.autoscaling[name], null) } : key => settings if settings != null } }
+
   # SageMaker's own names; `observability` makes the groups before SageMaker would, without key or end.
   sagemaker_log_groups = concat(
     ["/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"],

@@ -110,6 +110,61 @@ locals {
     seal-run         = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
   }
 
+  # Application Auto Scaling asks whether its caller may do what it will do for it. Nothing, where no endpoint is scaled.
+  # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
+  scaled_arns = [for name in keys(var.autoscaling) : "${local.sagemaker_prefix}:endpoint/${lower(name)}"]
+  scalers = length(var.autoscaling) == 0 ? {} : {
+    deploy-endpoint = [
+      {
+        Sid    = "Scale"
+        Effect = "Allow"
+        Action = [
+          "application-autoscaling:DeregisterScalableTarget", "application-autoscaling:PutScalingPolicy", "application-autoscaling:RegisterScalableTarget",
+        ]
+        Resource  = local.scalable_targets
+        Condition = { StringEquals = { "application-autoscaling:service-namespace" = "sagemaker" } }
+      },
+      {
+        Sid      = "LetItBeScaled"
+        Effect   = "Allow"
+        Action   = "sagemaker:UpdateEndpointWeightsAndCapacities"
+        Resource = local.scaled_arns
+      },
+      {
+        Sid      = "LetAlarmsScaleIt"
+        Effect   = "Allow"
+        Action   = ["cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"]
+        Resource = "arn:${local.partition}:cloudwatch:${local.region}:${local.account_id}:alarm:TargetTracking-endpoint/*"
+      },
+      {
+        Sid       = "LetTheScalerHaveItsRole"
+        Effect    = "Allow"
+        Action    = "iam:CreateServiceLinkedRole"
+        Resource  = "arn:${local.partition}:iam::${local.account_id}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+        Condition = { StringEquals = { "iam:AWSServiceName" = "sagemaker.application-autoscaling.amazonaws.com" } }
+      },
+      {
+        # To see whether an update changes the instance type, which SageMaker refuses for a variant that is scaled.
+        Sid      = "SeeWhatTypeServes"
+        Effect   = "Allow"
+        Action   = "sagemaker:DescribeEndpointConfig"
+        Resource = local.configuration_arns
+      },
+    ]
+    # SageMaker takes an endpoint that it deletes off autoscaling, if whoever deletes it may do so.
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-delete-with-scaling.html
+    respond-incident = [local.unscale]
+    seal-run         = [local.unscale]
+  }
+  unscale = {
+    Sid       = "TakeWhatIsDeletedOffAutoscaling"
+    Effect    = "Allow"
+    Action    = "application-autoscaling:DeregisterScalableTarget"
+    Resource  = local.scalable_targets
+    Condition = { StringEquals = { "application-autoscaling:service-namespace" = "sagemaker" } }
+  }
+  scalable_targets = "arn:${local.partition}:application-autoscaling:${local.region}:${local.account_id}:scalable-target/*"
+
   # What each function does because of what it is: it logs, signs, waits, coordinates.
   shared_statements = {
     for verb, function in local.functions : verb => [
@@ -529,7 +584,16 @@ locals {
           "sagemaker:AddTags", "sagemaker:CreateEndpoint", "sagemaker:CreateEndpointConfig", "sagemaker:CreateModel",
           "sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpoint",
         ]
-        Resource = concat(local.serving_arns, local.endpoint_arns)
+        Resource = concat(local.serving_arns, local.endpoint_arns, local.smoke_test_arns)
+      },
+      {
+        # Its own temporary endpoint alone: what serves is seal-run's and respond-incident's to take down.
+        Sid    = "SmokeTest"
+        Effect = "Allow"
+        Action = [
+          "sagemaker:DeleteEndpoint", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel", "sagemaker:InvokeEndpoint",
+        ]
+        Resource = concat(local.smoke_test_arns, [for kind in ["endpoint-config", "model"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*-smoke"])
       },
       {
         Sid      = "SeeWhetherItIsStillApproved"
@@ -693,7 +757,7 @@ locals {
           "sagemaker:DescribeEndpoint", "sagemaker:DescribeModelPackage", "sagemaker:DescribeProcessingJob",
           "sagemaker:DescribeTrainingJob",
         ]
-        Resource = concat(local.job_arns, ["${local.sagemaker_prefix}:model-package/*"], local.endpoint_arns)
+        Resource = concat(local.job_arns, ["${local.sagemaker_prefix}:model-package/*"], local.endpoint_arns, local.smoke_test_arns)
       },
       {
         Sid      = "DescribeScans"
@@ -755,7 +819,7 @@ locals {
         Action = [
           "sagemaker:DeleteEndpoint", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel", "sagemaker:DescribeEndpoint",
         ]
-        Resource = concat(local.serving_arns, local.endpoint_arns)
+        Resource = concat(local.serving_arns, local.endpoint_arns, local.smoke_test_arns)
       },
       local.notify,
     ]
@@ -769,7 +833,8 @@ locals {
   alarm_arns = [for name in flatten(values(local.alarm_names)) : "arn:${local.partition}:cloudwatch:${local.region}:${local.account_id}:alarm:${name}"]
 
   # SageMaker keeps names as they are, but writes them in ARNs in lower case.
-  endpoint_arns = [for name in var.endpoint_names : "${local.sagemaker_prefix}:endpoint/${lower(name)}"]
+  smoke_test_arns = ["${local.sagemaker_prefix}:endpoint/${var.name}-*-smoke"]
+  endpoint_arns   = [for name in var.endpoint_names : "${local.sagemaker_prefix}:endpoint/${lower(name)}"]
 }
 
 resource "aws_iam_role" "function" {
@@ -802,6 +867,6 @@ resource "aws_iam_role_policy" "function" {
 
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat(local.shared_statements[each.key], local.own_statements[each.key])
+    Statement = concat(local.shared_statements[each.key], local.own_statements[each.key], try(local.scalers[each.key], []))
   })
 }

@@ -175,6 +175,37 @@ variable "incident_cooldown_seconds" {
   }
 }
 
+variable "autoscaling" {
+  description = "By endpoint: between which numbers of instances it is kept, at how many invocations a minute each, with cooldowns in seconds. An endpoint that is left out keeps its size. deploy-endpoint registers it once the endpoint serves."
+  type = map(object({
+    min_capacity             = number
+    max_capacity             = number
+    invocations_per_instance = number
+    scale_in_cooldown        = number
+    scale_out_cooldown       = number
+  }))
+  default = {}
+
+  validation {
+    condition = alltrue([
+      for scaling in values(var.autoscaling) :
+      scaling.min_capacity >= 1 && scaling.max_capacity >= scaling.min_capacity && scaling.invocations_per_instance > 0 && scaling.scale_in_cooldown >= 0 && scaling.scale_out_cooldown >= 0 && alltrue([for value in values(scaling) : floor(value) == value])
+    ])
+    error_message = "`autoscaling` needs whole numbers: 1 <= `min_capacity` <= `max_capacity`, a positive `invocations_per_instance`, and cooldowns of 0 or more: a variant without instances answers nobody."
+  }
+}
+
+variable "bake_seconds" {
+  description = "Seconds that a new version serves before the configurations and models before its predecessor are removed. The predecessor stays, for a rollback goes back to it."
+  type        = number
+  default     = 86400
+
+  validation {
+    condition     = var.bake_seconds >= 0 && var.bake_seconds <= 7776000 && floor(var.bake_seconds) == var.bake_seconds
+    error_message = "`bake_seconds` must be a whole number from 0 to 7776000, which is 90 days."
+  }
+}
+
 variable "runbooks_url" {
   description = "Where docs/runbooks is read: an incident's notification links to a page below it."
   type        = string

@@ -70,7 +70,6 @@ variable "endpoints" {
     Endpoints that requests may choose.
     `max_5xx_errors` (in a period) and `max_p99_milliseconds` roll a deployment back when they are reached or exceeded.
     `max_4xx_errors` and `max_model_errors` (in a period), when given, tell somebody when they are exceeded.
-    `autoscaling` keeps a variant at `invocations_per_instance` a minute, between two numbers of instances, with cooldowns in seconds; `registered` only once the endpoint exists.
   EOT
 
   type = map(object({
@@ -80,15 +79,6 @@ variable "endpoints" {
     max_model_errors     = optional(number)
     evaluation_periods   = optional(number, 1)
     period_seconds       = optional(number, 60)
-
-    autoscaling = optional(object({
-      min_capacity             = optional(number, 1)
-      max_capacity             = number
-      invocations_per_instance = number
-      scale_in_cooldown        = optional(number, 300)
-      scale_out_cooldown       = optional(number, 60)
-      registered               = optional(bool, false)
-    }))
   }))
 
   validation {
@@ -118,22 +108,10 @@ variable "endpoints" {
     ])
     error_message = "In `endpoints`, `period_seconds` must be 10, 20, 30 or a multiple of 60, and `evaluation_periods` 1 or more: CloudWatch knows no other."
   }
-  validation {
-    condition = alltrue([
-      for endpoint in values(var.endpoints) : endpoint.autoscaling == null ? true : (
-        endpoint.autoscaling.min_capacity >= 1 && endpoint.autoscaling.max_capacity >= endpoint.autoscaling.min_capacity && endpoint.autoscaling.invocations_per_instance > 0
-      )
-    ])
-    error_message = "In `endpoints`, `autoscaling` needs 1 <= `min_capacity` <= `max_capacity` and a positive `invocations_per_instance`: a variant without instances answers nobody."
-  }
-  validation {
-    condition     = alltrue([for endpoint in values(var.endpoints) : endpoint.autoscaling == null ? true : endpoint.autoscaling.scale_in_cooldown >= 0 && endpoint.autoscaling.scale_out_cooldown >= 0])
-    error_message = "In `endpoints`, `scale_in_cooldown` and `scale_out_cooldown` must be 0 seconds or more."
-  }
 }
 
 variable "variant_name" {
-  description = "Production variant that is watched and scaled: the one that deploy-endpoint makes."
+  description = "Production variant that is watched: the one that deploy-endpoint makes."
   type        = string
   default     = "primary"
 }

@@ -71,6 +71,9 @@ const SAGEMAKER: [Named; 18] = [
     ),
 ];
 
+/// The role by which Application Auto Scaling changes variants; it is made when the first one is registered.
+const SCALING_ROLE: &str = "aws-service-role/sagemaker.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint";
+
 /// Members that hand a role to SageMaker.
 const PASSED_ROLES: [(&str, &str); 3] = [
     ("CreateTrainingJob", "RoleArn"),
@@ -116,7 +119,40 @@ pub(crate) fn permissions(
             } else {
                 format!("arn:aws:application-autoscaling:{region}:{account}:scalable-target/*")
             };
-            vec![need(format!("application-autoscaling:{operation}"), resource)]
+            let action = Permission {
+                action: format!("application-autoscaling:{operation}"),
+                resource,
+                context: json!({"application-autoscaling:service-namespace": text("ServiceNamespace")}),
+            };
+            // What SageMaker's prerequisites ask of whoever configures scaling.
+            // <https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html>
+            let scaled = text("ResourceId");
+            let endpoint = arn("endpoint", scaled.split('/').nth(1).unwrap_or_default());
+            let alarms =
+                || format!("arn:aws:cloudwatch:{region}:{account}:alarm:TargetTracking-{scaled}-Alarm");
+            let mut needed = vec![action];
+            match operation {
+                "RegisterScalableTarget" => {
+                    for action in ["DescribeEndpoint", "UpdateEndpointWeightsAndCapacities"] {
+                        needed.push(need(format!("sagemaker:{action}"), endpoint.clone()));
+                    }
+                    needed.push(Permission {
+                        action: "iam:CreateServiceLinkedRole".to_owned(),
+                        resource: format!("arn:aws:iam::{account}:role/{SCALING_ROLE}"),
+                        context: json!({"iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"}),
+                    });
+                }
+                "PutScalingPolicy" => {
+                    for action in ["DescribeAlarms", "PutMetricAlarm"] {
+                        needed.push(need(format!("cloudwatch:{action}"), alarms()));
+                    }
+                }
+                "DeregisterScalableTarget" | "DeleteScalingPolicy" => {
+                    needed.push(need("cloudwatch:DeleteAlarms".to_owned(), alarms()));
+                }
+                _ => {}
+            }
+            needed
         }
         Service::SageMakerMetrics => {
             let resource = arn("experiment-trial-component", text("TrialComponentName"));
@@ -160,6 +196,16 @@ pub(crate) fn permissions(
     }
 }
 
+/// The permission that it takes to delete an endpoint that is scaled: SageMaker takes it off autoscaling for its caller.
+/// <https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-delete-with-scaling.html>
+pub(crate) fn deregistration(region: &str, account: &str) -> Permission {
+    Permission {
+        action: "application-autoscaling:DeregisterScalableTarget".to_owned(),
+        resource: format!("arn:aws:application-autoscaling:{region}:{account}:scalable-target/*"),
+        context: json!({"application-autoscaling:service-namespace": "sagemaker"}),
+    }
+}
+
 /// The permission that SageMaker Runtime's InvokeEndpoint needs.
 pub(crate) fn invocation(endpoint: &str, region: &str, account: &str) -> Permission {
     Permission {
@@ -182,16 +228,20 @@ impl Authorizer {
         Self { account, account_id: account_id.to_owned() }
     }
 
-    /// Refuses unless the caller may do all that the operation needs.
+    /// Refuses unless the caller may do all that the operation needs; `on_scaled` says that it is about an endpoint that
+    /// is registered for autoscaling.
     pub(crate) async fn operation(
         &self,
         credential: &Credential,
         caller: &Caller,
-        service: Service,
-        operation: &str,
+        (service, operation): (Service, &str),
         input: &Value,
+        on_scaled: bool,
     ) -> Result<(), AwsError> {
-        let needed = permissions(service, operation, input, &credential.region, &self.account_id);
+        let mut needed = permissions(service, operation, input, &credential.region, &self.account_id);
+        if on_scaled && operation == "DeleteEndpoint" {
+            needed.push(deregistration(&credential.region, &self.account_id));
+        }
         self.all(credential, caller, &needed).await
     }
 

@@ -156,7 +156,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             match input {
                 Err(problem) => error(&AwsError::client("SerializationException", problem.to_string())),
                 Ok(input) => {
-                    match shared.authorizer.operation(&credential, &caller, service, &action, &input).await {
+                    let on_scaled = shared.sagemaker.is_scaled(&input);
+                    let asked = (service, action.as_str());
+                    match shared.authorizer.operation(&credential, &caller, asked, &input, on_scaled).await {
                         Err(refusal) => error(&refusal),
                         Ok(()) => match shared.sagemaker.call(caller, service, &action, input).await {
                             Ok(output) => success(&output),

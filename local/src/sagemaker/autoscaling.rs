@@ -77,6 +77,33 @@ pub(super) struct Scaling {
     tags: BTreeMap<String, Value>,
 }
 
+impl Scaling {
+    /// Whether a variant of the endpoint is registered.
+    pub(super) fn is_scaled(&self, endpoint: &str) -> bool {
+        let of = format!("endpoint/{endpoint}/");
+        self.targets.keys().any(|resource| resource.starts_with(&of))
+    }
+
+    /// Whether this variant of the endpoint is.
+    pub(super) fn has(&self, endpoint: &str, variant: &str) -> bool {
+        self.targets.contains_key(&format!("endpoint/{endpoint}/variant/{variant}"))
+    }
+
+    /// Forgets the variants of an endpoint that is deleted, as SageMaker has them deregistered.
+    pub(super) fn forget(&mut self, endpoint: &str) {
+        let of = format!("endpoint/{endpoint}/");
+        let gone: Vec<Object> = self
+            .targets
+            .extract_if(.., |resource, _| resource.starts_with(&of))
+            .map(|(_, target)| target)
+            .collect();
+        for target in gone {
+            self.tags.remove(required(&target, "ScalableTargetARN"));
+        }
+        self.policies.retain(|(resource, _), _| !resource.starts_with(&of));
+    }
+}
+
 impl Inner {
     pub(super) fn register_scalable_target(&self, body: &Value) -> Result<Value, AwsError> {
         let mut request = check(REGISTER, body)?;

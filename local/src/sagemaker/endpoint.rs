@@ -196,6 +196,16 @@ impl Inner {
             }
             blueprint = self.blueprint(&state, &config_name)?;
             before = found.fleet.clone();
+            // <https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html>
+            let serving = before.as_ref().and_then(|fleet| state.endpoint_configs.get(&fleet.config_name));
+            if let Some(variant) =
+                blueprint.changed_type(serving, |variant| state.scaling.has(&name, variant))
+            {
+                return Err(validation(format!(
+                    "Variant {variant} of endpoint \"{arn}\" is a target of autoscaling: deregister it before its \
+                     instance type is changed."
+                )));
+            }
             deployment = match (request.get("DeploymentConfig"), flag(&request, "RetainDeploymentConfig")) {
                 (Some(given), _) => Some(given.clone()),
                 (None, true) => found.last_deployment.clone(),
@@ -327,7 +337,9 @@ impl Inner {
             }
             endpoint.status = Status::Deleting;
             endpoint.modified = now();
-            endpoint.fleet.take()
+            let fleet = endpoint.fleet.take();
+            state.scaling.forget(&name);
+            fleet
         };
         self.announce_endpoint(&name);
         let inner = Arc::clone(self);

@@ -66,6 +66,23 @@ pub(super) struct Blueprint {
     pub(super) spoilt: bool,
 }
 
+impl Blueprint {
+    /// A variant whose instance type differs from that of the configuration that serves, among those that `is_scaled`.
+    pub(super) fn changed_type(
+        &self,
+        serving: Option<&Object>,
+        is_scaled: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        let serving = variants(serving?);
+        let changed = variants(&self.config).iter().find(|variant| {
+            let before = serving.iter().find(|before| before["VariantName"] == variant["VariantName"]);
+            is_scaled(&named(variant))
+                && before.is_some_and(|before| before["InstanceType"] != variant["InstanceType"])
+        });
+        changed.map(named)
+    }
+}
+
 /// Keeps a fleet's processes until it is dropped.
 pub(super) type Busy = OwnedRwLockReadGuard<()>;
 

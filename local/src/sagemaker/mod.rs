@@ -156,6 +156,11 @@ impl SageMaker {
         &self.0.config.account_id
     }
 
+    /// Whether the request is about an endpoint that is registered for autoscaling.
+    pub(crate) fn is_scaled(&self, input: &Value) -> bool {
+        input["EndpointName"].as_str().is_some_and(|name| self.0.state().scaling.is_scaled(name))
+    }
+
     /// Performs one operation. The front has authenticated and authorized the caller.
     pub async fn call(
         &self,

@@ -181,6 +181,10 @@ pub fn judge(request: &Request, policy: &Policy, around: &Circumstances<'_>) -> 
         refuse("endpoint.capture_percent", &endpoint.capture_percent, allowed);
     }
 
+    if policy.endpoints.smoke_test_required && endpoint.smoke_test.is_none() {
+        refuse("endpoint.smoke_test", &"absent", "only requests that bring one".to_owned());
+    }
+
     let data = [
         (trains, "training.data.uri", &training.data.uri, &policy.data.training_prefixes),
         (true, "evaluation.data.uri", &evaluation.data.uri, &policy.data.evaluation_prefixes),

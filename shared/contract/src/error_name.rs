@@ -38,6 +38,7 @@ pub enum ErrorName {
     ApproverNotAllowed,
     EvidenceBroken,
     ModelRevoked,
+    SmokeTestFailed,
     Superseded,
     DeploymentRolledBack,
     DeploymentFailed,
@@ -48,7 +49,7 @@ pub enum ErrorName {
 
 impl ErrorName {
     /// Every name, in the order of the state machine.
-    pub const ALL: [ErrorName; 39] = [
+    pub const ALL: [ErrorName; 40] = [
         ErrorName::RequestInvalid,
         ErrorName::PolicyViolation,
         ErrorName::CostCapExceeded,
@@ -82,6 +83,7 @@ impl ErrorName {
         ErrorName::ApproverNotAllowed,
         ErrorName::EvidenceBroken,
         ErrorName::ModelRevoked,
+        ErrorName::SmokeTestFailed,
         ErrorName::Superseded,
         ErrorName::DeploymentRolledBack,
         ErrorName::DeploymentFailed,
@@ -126,6 +128,7 @@ impl ErrorName {
             ErrorName::ApproverNotAllowed => "ApproverNotAllowed",
             ErrorName::EvidenceBroken => "EvidenceBroken",
             ErrorName::ModelRevoked => "ModelRevoked",
+            ErrorName::SmokeTestFailed => "SmokeTestFailed",
             ErrorName::Superseded => "Superseded",
             ErrorName::DeploymentRolledBack => "DeploymentRolledBack",
             ErrorName::DeploymentFailed => "DeploymentFailed",
@@ -191,6 +194,9 @@ impl ErrorName {
             ErrorName::EvidenceBroken => "the evidence does not verify, so nothing is deployed",
             ErrorName::ModelRevoked => {
                 "the model or its image was revoked by an incident, so it is not deployed"
+            }
+            ErrorName::SmokeTestFailed => {
+                "the model did not answer as the request expects, so it is not deployed"
             }
             ErrorName::Superseded => "what serves is no longer what the approver saw",
             ErrorName::DeploymentRolledBack => "the endpoint went back to its former configuration",

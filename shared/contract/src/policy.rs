@@ -156,6 +156,9 @@ pub struct EndpointPolicy {
     pub max_instance_count: u32,
     /// Captured percentage at least.
     pub min_capture_percent: u32,
+    /// Whether every request must bring a smoke test.
+    #[serde(default)]
+    pub smoke_test_required: bool,
 }
 
 /// How approval works.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataPin, RunId, S3Uri, Sha256Digest, Threshold};
+use crate::{DataPin, RunId, S3Uri, Sha256Digest, SmokeTest, Threshold};
 
 /// The `schema` of [`Request`].
 pub const REQUEST_SCHEMA: &str = "lockstep/request/v1";
@@ -186,7 +186,7 @@ pub struct CardRequest {
 }
 
 /// The endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointRequest {
     /// One of the endpoints that the infrastructure declares.
@@ -201,6 +201,9 @@ pub struct EndpointRequest {
     /// there are instances enough, else all at once; five minutes each, and five more in which the old fleet waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<DeploymentRequest>,
+    /// What the model must answer on a temporary endpoint before traffic comes to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smoke_test: Option<SmokeTest>,
 }
 
 /// How traffic comes to a new version: SageMaker's blue/green deployment.
@@ -349,6 +352,9 @@ impl Request {
             return Err(RequestInvalid::Monitoring(invalid.to_string()));
         }
         self.check_deployment()?;
+        if let Some((value, remedy)) = self.endpoint.smoke_test.as_ref().and_then(SmokeTest::problem) {
+            return refuse("endpoint.smoke_test", &value, remedy);
+        }
         if self.training.data.uri == self.evaluation.data.uri
             || self.training.data.sha256 == self.evaluation.data.sha256
         {

@@ -54,6 +54,11 @@ impl RunId {
         format!("lockstep-{self}")
     }
 
+    /// `lockstep-<run>-smoke`: the temporary endpoint of its smoke test, and that endpoint's configuration.
+    pub fn smoke_test_name(&self) -> String {
+        format!("lockstep-{self}-smoke")
+    }
+
     /// The run whose model and endpoint configuration go by this name; `None` for a name that is not Lockstep's.
     pub fn of_serving_name(name: &str) -> Option<Self> {
         Self::try_from(name.strip_prefix("lockstep-")?.to_owned()).ok()
@@ -99,7 +104,7 @@ mod tests {
     fn a_run_is_found_by_the_name_of_what_serves_it() {
         let id = RunId::of(&["x"]);
         assert_eq!(RunId::of_serving_name(&id.serving_name()), Some(id.clone()));
-        for foreign in [id.as_str(), "lockstep-made-by-hand", &id.training_job()] {
+        for foreign in [id.as_str(), "lockstep-made-by-hand", &id.training_job(), &id.smoke_test_name()] {
             assert_eq!(RunId::of_serving_name(foreign), None, "{foreign}");
         }
     }
@@ -107,7 +112,7 @@ mod tests {
     #[test]
     fn names_fit_sagemakers_63_characters() {
         let id = RunId::of(&["x"]);
-        for name in [id.training_job(), id.evaluation_job(), id.serving_name()] {
+        for name in [id.training_job(), id.evaluation_job(), id.serving_name(), id.smoke_test_name()] {
             assert!(name.len() <= 63, "{name}");
         }
     }

@@ -22,6 +22,8 @@ pub struct RunContext {
     pub endpoint: String,
     /// Whether another run's model is taken over, and nothing is trained.
     pub promoted: bool,
+    /// Whether the model answers a smoke test before it is deployed.
+    pub smoke_tested: bool,
     /// Seconds that each wait may take.
     pub limits: Limits,
     /// What admission signed.
@@ -397,6 +399,26 @@ pub struct Chain {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "step", deny_unknown_fields)]
 pub enum DeployInput {
+    /// Verify the evidence, create a temporary endpoint with the approved model, once, and wait.
+    StartSmokeTest {
+        /// The run.
+        run: RunContext,
+        /// The approved artefact.
+        artifact: Artifact,
+        /// The package.
+        package: Package,
+        /// The evidence.
+        chain: Chain,
+        /// Answers the wait.
+        task_token: TaskToken,
+    },
+    /// Ask the request's questions, delete the temporary endpoint, and sign that the answers are as expected.
+    JudgeSmokeTest {
+        /// The run.
+        run: RunContext,
+        /// The approved artefact.
+        artifact: Artifact,
+    },
     /// Verify the evidence, create or update the endpoint, once, and wait.
     Deploy {
         /// The run.

@@ -13,6 +13,7 @@ use crate::{
         TestResult, VULNS_PREDICATE, Vulns,
     },
     promotion::PROMOTED_PATH,
+    smoke_test::SMOKE_TEST_PATH,
     statement::{Carried, DOCUMENT, LINK_PREDICATE, Link, Statement, Subject, Verdict},
     time::is_before,
     trust::{NotTrusted, TrustRoot, TrustedKey},
@@ -144,6 +145,7 @@ pub fn link_path(gate: Gate) -> String {
 pub(crate) fn gate_of(path: &str) -> Option<Gate> {
     let carried = CARRIED.iter().find(|(_, carried, ..)| *carried == path).map(|(gate, ..)| *gate);
     let carried = carried.or_else(|| (path == PROMOTED_PATH).then_some(Gate::Train));
+    let carried = carried.or_else(|| (path == SMOKE_TEST_PATH).then_some(Gate::Deploy));
     carried.or_else(|| Gate::ALL.into_iter().find(|gate| link_path(*gate) == path))
 }
 

@@ -14,6 +14,7 @@ mod predicates;
 mod promotion;
 mod record;
 mod run;
+mod smoke_test;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use record::{
     GateVerdict, Identities, JobCost, RECORD_PREDICATE, Record, RecordFile, RunStatus, StateTimes,
 };
 pub use run::{RECORD_PATH, RunBroken, VerifiedRun, verify_run};
+pub use smoke_test::{SMOKE_TEST_PATH, check_smoke_test, smoke_test_result, smoke_test_subject};
 pub use statement::{Carried, DOCUMENT, LINK_PREDICATE, Link, STATEMENT_TYPE, Statement, Subject, Verdict};
 pub use trust::{
     NotTrusted, TRUST_ROOT_KEY, TRUST_ROOT_SCHEMA, TrustRoot, TrustRootInvalid, TrustedKey, public_key,

@@ -14,6 +14,7 @@ use crate::{
     envelope::Envelope,
     predicates::{Provenance, Vulns},
     promotion::{self, PROMOTED_PATH, Promoted},
+    smoke_test::{SMOKE_TEST_PATH, check_smoke_test},
     statement::{Link, Statement},
     time::instant,
     trust::TrustRoot,
@@ -48,7 +49,8 @@ pub(crate) fn check(
         checker.scanned(gate, &policy, files)?;
     }
     checker.passed()?;
-    checker.approved(&policy)
+    checker.approved(&policy)?;
+    checker.smoke_tested(files, trust)
 }
 
 fn document<T: DeserializeOwned>(files: &Files, path: &str) -> Result<T, EvidenceBroken> {
@@ -220,6 +222,20 @@ impl Checker<'_> {
             (approver, Some(submitter)) => !same_principal(approver, submitter),
         };
         if differ { Ok(()) } else { Err(EvidenceBroken::Unasked(Gate::Approve, "approver")) }
+    }
+
+    /// What serves answered as the request expects, exactly where it expects anything.
+    fn smoke_tested(&self, files: &Files, trust: &TrustRoot) -> Result<(), EvidenceBroken> {
+        let Some(verified) = self.chain.links().get(&Gate::Deploy) else { return Ok(()) };
+        let is_carried = verified.link.carries.iter().any(|carried| carried.path == SMOKE_TEST_PATH);
+        if is_carried && self.plan.request.endpoint.smoke_test.is_none() {
+            return Err(EvidenceBroken::Unasked(Gate::Deploy, "smoke test"));
+        }
+        let bytes = files.get(SMOKE_TEST_PATH).filter(|_| is_carried);
+        let artifact = self.chain.fact(Gate::Deploy, "artifact")?.to_owned();
+        let artifact = Sha256Digest::try_from(artifact)
+            .map_err(|_| EvidenceBroken::Unasked(Gate::Deploy, "artifact"))?;
+        check_smoke_test(self.plan, &artifact, bytes.map(Vec::as_slice), trust)
     }
 
     /// The candidate's metrics as the gate signed them.

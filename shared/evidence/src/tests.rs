@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use contract::{
     Gate, LinkRef, Manifest, ManifestFile, Promotion, Request, ResolvedImage, RunId, RunPlan, S3Uri,
-    Sha256Digest,
+    Sha256Digest, SmokeTest,
 };
 use p256::{
     ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner},
@@ -35,6 +35,8 @@ struct Bench {
     account: &'static str,
     /// The run that is taken over, and its evidence in one document.
     promotion: Option<(Promotion, Vec<u8>)>,
+    /// What the request expects of the model's answers.
+    smoke_test: Option<SmokeTest>,
     run: RunId,
     policy: Sha256Digest,
     files: Files,
@@ -74,8 +76,21 @@ impl Bench {
             })
             .collect();
         let run = RunId::of(&[name]);
-        let mut bench =
-            Self { keys, account, promotion, run, policy: Sha256Digest::of(POLICY), files: Files::new() };
+        let (policy, files) = (Sha256Digest::of(POLICY), Files::new());
+        let mut bench = Self { keys, account, promotion, smoke_test: None, run, policy, files };
+        for gate in Gate::ALL {
+            bench.sign(gate, |_| {}, gate.function());
+        }
+        bench.seal(RunStatus::Succeeded);
+        bench
+    }
+
+    /// A run whose request brings a smoke test.
+    fn smoke_tested() -> Self {
+        let mut bench = Self::new();
+        let question =
+            json!({"body": {"inputs": "x"}, "expect": [{"at": "/0/generated_text", "contains": "y"}]});
+        bench.smoke_test = Some(serde_json::from_value(json!({"questions": [question]})).unwrap());
         for gate in Gate::ALL {
             bench.sign(gate, |_| {}, gate.function());
         }
@@ -126,6 +141,7 @@ impl Bench {
             request.promotion = Some(promotion.clone());
             request.source.revision = COMMIT.to_owned();
         }
+        request.endpoint.smoke_test.clone_from(&self.smoke_test);
         RunPlan {
             run_id: self.run.clone(),
             execution_arn: "arn:x".to_owned(),
@@ -265,7 +281,20 @@ impl Bench {
                 }
                 None => Vec::new(),
             },
-            Gate::Deploy => Vec::new(),
+            Gate::Deploy => match &self.smoke_test {
+                Some(asked) => {
+                    let artifact = manifest.content_digest();
+                    let statement = Statement {
+                        kind: STATEMENT_TYPE.to_owned(),
+                        subject: vec![smoke_test_subject(&plan, &artifact)],
+                        predicate_type: TEST_RESULT_PREDICATE.to_owned(),
+                        predicate: smoke_test_result(&plan, asked),
+                    };
+                    let bytes = self.envelope(&statement, "deploy-endpoint");
+                    vec![self.carry(SMOKE_TEST_PATH, TEST_RESULT_PREDICATE, bytes)]
+                }
+                None => Vec::new(),
+            },
         };
         for carried in &carries {
             let name = carried.path.rsplit('/').next().unwrap();
@@ -343,7 +372,7 @@ impl Bench {
                 "download-model" => vec![LINK_PREDICATE, MODEL_SIGNATURE_PREDICATE],
                 "scan-gate" => vec![LINK_PREDICATE, VULNS_PREDICATE],
                 "seal-artifact" => vec![LINK_PREDICATE, PROVENANCE_PREDICATE],
-                "evaluate-model" => vec![LINK_PREDICATE, TEST_RESULT_PREDICATE],
+                "evaluate-model" | "deploy-endpoint" => vec![LINK_PREDICATE, TEST_RESULT_PREDICATE],
                 _ => vec![LINK_PREDICATE],
             };
             json!({
@@ -938,4 +967,46 @@ fn the_responders_key_signs_no_link() {
     bench.sign(Gate::Approve, |_| {}, "respond-incident");
     bench.seal(RunStatus::Succeeded);
     assert!(matches!(bench.verify(), Err(RunBroken::Chain(EvidenceBroken::NotTrusted(Gate::Approve, _)))));
+}
+
+#[test]
+fn a_model_that_did_not_pass_its_smoke_test_does_not_verify() {
+    let bench = Bench::smoke_tested();
+    bench.verify().unwrap();
+    let refused = |change: &dyn Fn(&mut Bench)| {
+        let mut bench = Bench::smoke_tested();
+        change(&mut bench);
+        bench.seal(RunStatus::Succeeded);
+        bench.verify().unwrap_err().to_string()
+    };
+    let nothing_carried = refused(&|bench| {
+        bench.sign(Gate::Deploy, |link| link.carries.clear(), "deploy-endpoint");
+        bench.files.remove(SMOKE_TEST_PATH);
+    });
+    assert!(nothing_carried.contains("does not carry"), "{nothing_carried}");
+    // Signed, but with nothing asked; of another run; by another gate.
+    let said = |bench: &mut Bench, signer: &str, change: &dyn Fn(&mut Statement<TestResult>)| {
+        let mut statement: Statement<TestResult> =
+            Envelope::parse(&bench.files[SMOKE_TEST_PATH]).unwrap().unverified().unwrap();
+        change(&mut statement);
+        let bytes = bench.envelope(&statement, signer);
+        let carried = bench.carry(SMOKE_TEST_PATH, TEST_RESULT_PREDICATE, bytes);
+        let mut link: Statement<Link> =
+            Envelope::parse(&bench.files[&link_path(Gate::Deploy)]).unwrap().unverified().unwrap();
+        link.predicate.carries = vec![carried];
+        let bytes = bench.envelope(&link, "deploy-endpoint");
+        bench.files.insert(link_path(Gate::Deploy), bytes);
+    };
+    let easy = refused(&|bench| {
+        said(bench, "deploy-endpoint", &|statement| statement.predicate.passed_tests.clear());
+    });
+    assert!(easy.contains("another smoke test"), "{easy}");
+    let foreign = refused(&|bench| {
+        said(bench, "deploy-endpoint", &|statement| {
+            statement.subject[0].name = RunId::of(&["another"]).smoke_test_name();
+        });
+    });
+    assert!(foreign.contains("another smoke test"), "{foreign}");
+    let usurped = refused(&|bench| said(bench, "evaluate-model", &|_| {}));
+    assert!(usurped.contains("evaluate-model"), "{usurped}");
 }

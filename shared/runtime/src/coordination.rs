@@ -352,7 +352,7 @@ impl Coordination {
         Ok(answer.item)
     }
 
-    async fn delete(&self, pk: &str, sk: &str) -> Result<(), Error> {
+    pub(crate) async fn delete(&self, pk: &str, sk: &str) -> Result<(), Error> {
         self.client
             .delete_item()
             .table_name(&self.table)
@@ -364,7 +364,7 @@ impl Coordination {
         Ok(())
     }
 
-    async fn query(&self, pk: &str) -> Result<Vec<Item>, Error> {
+    pub(crate) async fn query(&self, pk: &str) -> Result<Vec<Item>, Error> {
         self.query_prefix(pk, "").await
     }
 

@@ -87,7 +87,7 @@ variables! {
     DATA_KEY = "LOCKSTEP_DATA_KEY", ENCRYPTING, "ARN of the KMS key for data at rest.";
     INTAKE_BUCKET = "LOCKSTEP_INTAKE_BUCKET", &["admit-run"], "Bucket of uploaded requests.";
     SWEEP_SECONDS = "LOCKSTEP_SWEEP_SECONDS", &["admit-run"], "Seconds between sweeps; heartbeats last three.";
-    ENDPOINTS = "LOCKSTEP_ENDPOINTS", &["admit-run", "deploy-endpoint", "monitor-drift", "respond-incident"], "Declared endpoints and their alarms, JSON.";
+    ENDPOINTS = "LOCKSTEP_ENDPOINTS", &["admit-run", "deploy-endpoint", "monitor-drift", "respond-incident"], "Declared endpoints, their alarms and autoscaling, JSON.";
     DRIFT_WINDOW_MINUTES = "LOCKSTEP_DRIFT_WINDOW_MINUTES", &["monitor-drift"], "Minutes of traffic that are compared with the baseline.";
     HUB_TOKEN_SECRET = "LOCKSTEP_HUB_TOKEN_SECRET", &["download-model"], "ARN of the secret with the Hub's token.";
     CHECKPOINT_KEY = "LOCKSTEP_CHECKPOINT_KEY", &["download-model", "seal-artifact"], "ARN of the HMAC key behind transfer checkpoints.";
@@ -101,6 +101,7 @@ variables! {
     TRUST_ROOT_SHA256 = "LOCKSTEP_TRUST_ROOT_SHA256", VERIFYING, "SHA-256 of policy/trust-root.json; another digest refuses.";
     TOPIC_ARN = "LOCKSTEP_TOPIC_ARN", &["approve-package", "seal-run"], "Topic of notifications.";
     ALERTS_TOPIC_ARN = "LOCKSTEP_ALERTS_TOPIC_ARN", &["respond-incident"], "Topic of alerts: what alarms, rules and incidents tell.";
+    BAKE_SECONDS = "LOCKSTEP_BAKE_SECONDS", &["deploy-endpoint"], "Seconds that a new version serves before those before its predecessor are removed.";
     COOLDOWN_SECONDS = "LOCKSTEP_INCIDENT_COOLDOWN_SECONDS", &["respond-incident"], "Seconds in which an endpoint is not rolled back twice.";
     RUNBOOKS_URL = "LOCKSTEP_RUNBOOKS_URL", &["respond-incident"], "Where the runbooks are, without a slash at its end.";
 }

@@ -13,6 +13,7 @@ mod inputs;
 mod metrics;
 mod objects;
 mod responses;
+mod versions;
 
 pub use attestor::{Attestor, Passed};
 pub use callback::Callback;
@@ -26,3 +27,4 @@ pub use inputs::{Change, Inputs, LatestVersion};
 pub use metrics::{Measured, Metric, Unit};
 pub use objects::{Evidence, Objects, PolicyPin, TrustPin};
 pub use responses::{Phase, Response, Turn};
+pub use versions::FormerVersion;

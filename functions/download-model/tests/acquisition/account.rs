@@ -379,6 +379,7 @@ async fn admitted(work: &Bucket, id: &str, asked: Asked<'_>, policy_sha256: Sha2
         policy_sha256,
         endpoint: "tiny-lm".to_owned(),
         promoted: false,
+        smoke_tested: false,
         limits,
         link,
     }

@@ -233,7 +233,7 @@ run "lets_a_jobs_instances_talk_if_told_to" {
 run "lets_out_only_ours_to_ours" {
   variables {
     interface_endpoints = [
-      "ecr.api", "ecr.dkr", "events", "kms", "logs", "monitoring", "sagemaker.api", "sagemaker.runtime", "secretsmanager", "sns", "states", "sts", "xray",
+      "application-autoscaling", "ecr.api", "ecr.dkr", "events", "kms", "logs", "monitoring", "sagemaker.api", "sagemaker.runtime", "secretsmanager", "sns", "states", "sts", "xray",
     ]
   }
 
@@ -341,7 +341,7 @@ run "reaches_a_bucket_that_is_named" {
 run "lets_through_what_the_functions_call" {
   variables {
     interface_endpoints = [
-      "ecr.api", "ecr.dkr", "events", "kms", "logs", "monitoring", "sagemaker.api", "sagemaker.runtime", "secretsmanager", "sns", "states", "sts", "xray",
+      "application-autoscaling", "ecr.api", "ecr.dkr", "events", "kms", "logs", "monitoring", "sagemaker.api", "sagemaker.runtime", "secretsmanager", "sns", "states", "sts", "xray",
     ]
   }
 

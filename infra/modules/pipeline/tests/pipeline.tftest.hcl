@@ -759,10 +759,21 @@ run "responds_to_incidents" {
   assert {
     condition = toset(flatten([
       for verb, policy in aws_iam_role_policy.function : [
-        for statement in jsondecode(policy.policy).Statement : verb if contains(flatten([statement.Action]), "sagemaker:DeleteEndpoint")
+        for statement in jsondecode(policy.policy).Statement : verb
+        if contains(flatten([statement.Action]), "sagemaker:DeleteEndpoint") && contains(flatten([statement.Resource]), "arn:aws:sagemaker:us-east-1:123456789012:endpoint/tiny-lm")
       ]
     ])) == toset(["respond-incident", "seal-run"])
-    error_message = "Only who isolates and who withdraws may delete an endpoint."
+    error_message = "Only who isolates and who withdraws may delete an endpoint that serves."
+  }
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.function["deploy-endpoint"].policy).Statement : statement.Resource
+      if length(setintersection(flatten([statement.Action]), ["sagemaker:InvokeEndpoint", "sagemaker:DeleteEndpoint"])) > 0
+      ])) == toset([
+      "arn:aws:sagemaker:us-east-1:123456789012:endpoint/lockstep-*-smoke", "arn:aws:sagemaker:us-east-1:123456789012:endpoint-config/lockstep-*-smoke",
+      "arn:aws:sagemaker:us-east-1:123456789012:model/lockstep-*-smoke",
+    ])
+    error_message = "deploy-endpoint asks and deletes the temporary endpoint of its smoke test, and no other."
   }
 }
 
@@ -784,4 +795,72 @@ run "links_runbooks_by_address_alone" {
   }
 
   expect_failures = [var.runbooks_url]
+}
+
+run "scales_nothing_unless_told" {
+  command = plan
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in values(aws_iam_role_policy.function) : [
+        for statement in jsondecode(policy.policy).Statement : !anytrue([for action in flatten([statement.Action]) : startswith(action, "application-autoscaling:")])
+      ]
+    ]))
+    error_message = "Where no endpoint is scaled, nobody may scale one."
+  }
+  assert {
+    condition     = !can(jsondecode(aws_lambda_function.this["deploy-endpoint"].environment[0].variables["LOCKSTEP_ENDPOINTS"]).tiny-lm.autoscaling)
+    error_message = "An endpoint keeps its size unless it is said otherwise."
+  }
+}
+
+run "scales_the_endpoint_that_it_is_told_to" {
+  command = plan
+
+  variables {
+    autoscaling = { tiny-lm = { min_capacity = 2, max_capacity = 4, invocations_per_instance = 600, scale_in_cooldown = 300, scale_out_cooldown = 60 } }
+  }
+
+  assert {
+    condition     = jsondecode(aws_lambda_function.this["deploy-endpoint"].environment[0].variables["LOCKSTEP_ENDPOINTS"])["tiny-lm"].autoscaling.max_capacity == 4
+    error_message = "deploy-endpoint must be told what to register."
+  }
+  assert {
+    condition = toset(flatten([
+      for verb, policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : verb if contains(flatten([statement.Action]), "application-autoscaling:DeregisterScalableTarget")
+      ]
+    ])) == toset(["deploy-endpoint", "respond-incident", "seal-run"])
+    error_message = "SageMaker deletes a scaled endpoint only for who may take it off autoscaling."
+  }
+}
+
+run "refuses_to_scale_to_nothing" {
+  command = plan
+
+  variables {
+    autoscaling = { tiny-lm = { min_capacity = 0, max_capacity = 4, invocations_per_instance = 600, scale_in_cooldown = 300, scale_out_cooldown = 60 } }
+  }
+
+  expect_failures = [var.autoscaling]
+}
+
+run "refuses_to_scale_backwards" {
+  command = plan
+
+  variables {
+    autoscaling = { tiny-lm = { min_capacity = 3, max_capacity = 2, invocations_per_instance = 600, scale_in_cooldown = 300, scale_out_cooldown = 60 } }
+  }
+
+  expect_failures = [var.autoscaling]
+}
+
+run "refuses_half_a_second_of_baking" {
+  command = plan
+
+  variables {
+    bake_seconds = 0.5
+  }
+
+  expect_failures = [var.bake_seconds]
 }

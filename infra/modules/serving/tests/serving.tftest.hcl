@@ -227,40 +227,6 @@ run "tells_of_what_callers_can_cause_and_undoes_nothing_for_it" {
   }
 }
 
-run "leaves_an_endpoint_that_does_not_exist_alone" {
-  variables {
-    endpoints = { tiny-lm = { autoscaling = { max_capacity = 4, invocations_per_instance = 600 } } }
-  }
-
-  assert {
-    condition     = length(aws_appautoscaling_target.variant) == 0 && output.endpoints["tiny-lm"].autoscaling == null
-    error_message = "Before the first deployment, there is nothing to scale, and AWS refuses it."
-  }
-}
-
-run "scales_an_endpoint_that_exists" {
-  variables {
-    endpoints = {
-      tiny-lm = { autoscaling = { min_capacity = 2, max_capacity = 4, invocations_per_instance = 600, registered = true } }
-      other   = {}
-    }
-  }
-
-  assert {
-    condition = { for name, target in aws_appautoscaling_target.variant : name => [target.resource_id, target.scalable_dimension, target.min_capacity, target.max_capacity] } == {
-      tiny-lm = ["endpoint/tiny-lm/variant/primary", "sagemaker:variant:DesiredInstanceCount", 2, 4]
-    }
-    error_message = "The variant that deploy-endpoint makes must be scaled, between the given numbers of instances."
-  }
-  assert {
-    condition = alltrue([
-      for config in aws_appautoscaling_policy.variant["tiny-lm"].target_tracking_scaling_policy_configuration :
-      config.target_value == 600 && config.scale_in_cooldown == 300 && config.scale_out_cooldown == 60 && one(config.predefined_metric_specification).predefined_metric_type == "SageMakerVariantInvocationsPerInstance"
-    ])
-    error_message = "It must follow the invocations, and leave more slowly than it comes."
-  }
-}
-
 run "denies_models_that_could_talk" {
   assert {
     condition     = alltrue([for statement in jsondecode(aws_iam_policy.guard.policy).Statement : statement.Effect == "Deny" && statement.Resource == "*"])
@@ -361,30 +327,6 @@ run "refuses_a_period_that_cloudwatch_would" {
   command = plan
   variables {
     endpoints = { tiny = { period_seconds = 45 } }
-  }
-  expect_failures = [var.endpoints]
-}
-
-run "refuses_to_scale_to_nothing" {
-  command = plan
-  variables {
-    endpoints = { tiny = { autoscaling = { min_capacity = 0, max_capacity = 1, invocations_per_instance = 1 } } }
-  }
-  expect_failures = [var.endpoints]
-}
-
-run "refuses_to_scale_backwards" {
-  command = plan
-  variables {
-    endpoints = { tiny = { autoscaling = { min_capacity = 3, max_capacity = 2, invocations_per_instance = 1 } } }
-  }
-  expect_failures = [var.endpoints]
-}
-
-run "refuses_a_negative_cooldown" {
-  command = plan
-  variables {
-    endpoints = { tiny = { autoscaling = { max_capacity = 2, invocations_per_instance = 1, scale_in_cooldown = -1 } } }
   }
   expect_failures = [var.endpoints]
 }

@@ -72,4 +72,22 @@ async fn a_variant_is_registered_described_and_forgotten() {
     let policies =
         call(&account, "DescribeScalingPolicies", json!({"ServiceNamespace": "sagemaker"})).await.unwrap();
     assert_eq!(policies["ScalingPolicies"], json!([]));
+
+    // What is scaled keeps its instance type, and is forgotten with its endpoint.
+    let mut register = target();
+    register["MinCapacity"] = json!(1);
+    register["MaxCapacity"] = json!(2);
+    call(&account, "RegisterScalableTarget", register).await.unwrap();
+    let variant = json!({"VariantName": "AllTraffic", "ModelName": "one", "InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 1});
+    account
+        .call("CreateEndpointConfig", json!({"EndpointConfigName": "two", "ProductionVariants": [variant]}))
+        .await;
+    let update = json!({"EndpointName": "tiny-lm", "EndpointConfigName": "two"});
+    let refused =
+        account.sagemaker.call(caller("operator"), Service::SageMaker, "UpdateEndpoint", update).await;
+    assert!(refused.unwrap_err().message.contains("deregister it"));
+    account.call("DeleteEndpoint", json!({"EndpointName": "tiny-lm"})).await;
+    let targets =
+        call(&account, "DescribeScalableTargets", json!({"ServiceNamespace": "sagemaker"})).await.unwrap();
+    assert_eq!(targets["ScalableTargets"], json!([]));
 }
