@@ -7,7 +7,7 @@ locals {
   ours_on_ours = { StringEquals = { "aws:PrincipalAccount" = local.account_id, "aws:ResourceAccount" = local.account_id } }
 
   # Most of what is reached has this shape of ARN.
-  regional = { for service in ["dynamodb", "ecr", "events", "kms", "logs", "sagemaker", "secretsmanager", "sns", "states"] :
+  regional = { for service in ["application-autoscaling", "dynamodb", "ecr", "events", "kms", "logs", "sagemaker", "secretsmanager", "sns", "states"] :
     service => "arn:${local.partition}:${service}:${local.region}:${local.account_id}"
   }
 

@@ -113,7 +113,8 @@ locals {
   # Application Auto Scaling asks whether its caller may do what it will do for it. Nothing, where no endpoint is scaled.
   # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
   scaled_arns = [for name in keys(var.autoscaling) : "${local.sagemaker_prefix}:endpoint/${lower(name)}"]
-  scalers = length(var.autoscaling) == 0 ? {} : {
+  scalers     = { for verb, statements in local.scaling_statements : verb => statements if length(var.autoscaling) > 0 }
+  scaling_statements = {
     deploy-endpoint = [
       {
         Sid    = "Scale"

@@ -25,10 +25,10 @@ output "endpoints" {
   description = "By endpoint: `alarms` that roll a deployment back, `notices` that tell somebody only, and the ARN."
   value = {
     for name in keys(var.endpoints) : name => {
-      alarms      = local.guardrail_names[name]
-      notices     = sort([for key, notice in local.notices : "${var.name}-${key}" if notice.endpoint == name])
-      arn         = "${local.sagemaker_prefix}:endpoint/${lower(name)}"
-      variant     = var.variant_name
+      alarms  = local.guardrail_names[name]
+      notices = sort([for key, notice in local.notices : "${var.name}-${key}" if notice.endpoint == name])
+      arn     = "${local.sagemaker_prefix}:endpoint/${lower(name)}"
+      variant = var.variant_name
     }
   }
 }
