@@ -18,7 +18,7 @@ use crate::{
     autoscaling, aws,
     error::DeployError,
     policy::{self, Action, EndpointState},
-    rollout,
+    replay, rollout,
     settings::{Autoscaling, Settings},
     smoke_test,
 };
@@ -29,6 +29,7 @@ pub struct DeployEndpoint {
     sagemaker: aws_sdk_sagemaker::Client,
     runtime: aws_sdk_sagemakerruntime::Client,
     scaling: aws_sdk_applicationautoscaling::Client,
+    s3: aws_sdk_s3::Client,
     inputs: Inputs,
     objects: Objects,
     evidence: Evidence,
@@ -64,7 +65,8 @@ impl DeployEndpoint {
             scaling: aws_sdk_applicationautoscaling::Client::new(config),
             objects: Objects::new(s3.clone()),
             evidence: Evidence::new(s3.clone(), attestor.bucket().to_owned()),
-            inputs: Inputs::new(s3),
+            inputs: Inputs::new(s3.clone()),
+            s3,
             attestor,
             callback: Callback::read(&mut environment, config),
         };
@@ -139,7 +141,16 @@ impl DeployEndpoint {
         let asked = plan.request.endpoint.smoke_test.as_ref().ok_or(DeployError::Unbound("plan"))?;
         let now = aws::describe(&self.sagemaker, name).await?;
         policy::serves(name, now.as_ref(), name, &plan.image.digest)?;
-        smoke_test::ask(&self.runtime, name, asked).await
+        smoke_test::judge_answers(&self.runtime, name, &asked.questions).await?;
+        let Some(replay) = &asked.replay else { return Ok(()) };
+        let endpoint = &plan.request.endpoint.name;
+        // Nobody has asked a first version anything.
+        if aws::describe(&self.sagemaker, endpoint).await?.is_none() {
+            return Ok(());
+        }
+        let most = usize::try_from(replay.questions).unwrap_or(usize::MAX);
+        let captured = replay::captured(&self.s3, &self.settings.work_bucket, endpoint, most).await?;
+        smoke_test::judge_replay(&self.runtime, name, replay, captured).await
     }
 
     async fn sign_smoke_test(&self, plan: &RunPlan, artifact: &Artifact) -> Result<(), DeployError> {

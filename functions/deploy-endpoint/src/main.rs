@@ -5,6 +5,7 @@ mod aws;
 mod error;
 mod handler;
 mod policy;
+mod replay;
 mod rollout;
 mod settings;
 mod smoke_test;

@@ -110,6 +110,20 @@ locals {
     seal-run         = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
   }
 
+  read_captures = {
+    Sid      = "ReadCaptures"
+    Effect   = "Allow"
+    Action   = "s3:GetObject"
+    Resource = [for name in var.endpoint_names : "${local.work}/capture/${name}/*"]
+  }
+  find_captures = {
+    Sid       = "FindCaptures"
+    Effect    = "Allow"
+    Action    = "s3:ListBucket"
+    Resource  = local.work
+    Condition = { StringLike = { "s3:prefix" = [for name in var.endpoint_names : "capture/${name}/*"] } }
+  }
+
   # Application Auto Scaling asks whether its caller may do what it will do for it. Nothing, where no endpoint is scaled.
   # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
   scaled_arns = [for name in keys(var.autoscaling) : "${local.sagemaker_prefix}:endpoint/${lower(name)}"]
@@ -596,6 +610,9 @@ locals {
         ]
         Resource = concat(local.smoke_test_arns, [for kind in ["endpoint-config", "model"] : "${local.sagemaker_prefix}:${kind}/${var.name}-*-smoke"])
       },
+      # To ask a new version what callers asked the one before.
+      local.read_captures,
+      local.find_captures,
       {
         Sid      = "SeeWhetherItIsStillApproved"
         Effect   = "Allow"
@@ -638,19 +655,8 @@ locals {
           "${local.evidence}/runs/*/${file}"
         ]
       },
-      {
-        Sid      = "ReadCaptures"
-        Effect   = "Allow"
-        Action   = "s3:GetObject"
-        Resource = [for name in var.endpoint_names : "${local.work}/capture/${name}/*"]
-      },
-      {
-        Sid       = "FindCaptures"
-        Effect    = "Allow"
-        Action    = "s3:ListBucket"
-        Resource  = local.work
-        Condition = { StringLike = { "s3:prefix" = [for name in var.endpoint_names : "capture/${name}/*"] } }
-      },
+      local.read_captures,
+      local.find_captures,
       {
         Sid      = "WriteReports"
         Effect   = "Allow"

@@ -60,7 +60,7 @@ pub use retraining::{DriftCause, Retrained, RetrainingPolicy, RetrainingRefused,
 pub use run_id::{RunId, RunIdInvalid};
 pub use schemas::state_schemas;
 pub use secret::{Secret, TaskToken};
-pub use smoke_test::{Expectation, ExpectationInvalid, Expected, SmokeQuestion, SmokeTest};
+pub use smoke_test::{Expectation, ExpectationInvalid, Expected, Replay, SmokeQuestion, SmokeTest};
 pub use state::*;
 pub use trigger::{DRIFT_EVENT, DriftDetail, EVENT_SOURCE, ScheduleTrigger, Trigger, TriggerUnknown};
 pub use wait::{Wait, WaitKind};

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Captured questions at most, for the same reason.
+const REPLAYED_MAX: u32 = 100;
 /// Questions at most: each is asked once, one after the other, within one invocation.
 const QUESTIONS_MAX: usize = 20;
 /// Bytes of a question at most. A request is a document that people read.
@@ -15,8 +17,24 @@ const BODY_MAX: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmokeTest {
-    /// 1 to 20, asked in this order.
+    /// At most 20, asked in this order; one at least, unless questions are replayed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<SmokeQuestion>,
+    /// Real questions that are asked too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+}
+
+/// Questions that callers asked the version that serves now, of the last 24 hours, the latest first. Nothing is replayed for
+/// an endpoint's first version; where a version serves and nothing was captured, the test fails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    /// At most so many, 1 to 100.
+    pub questions: u32,
+    /// So many of them may be answered with an error.
+    #[serde(default)]
+    pub max_unanswered: u32,
 }
 
 /// One question, and what its answer must be.
@@ -170,7 +188,16 @@ impl SmokeQuestion {
 impl SmokeTest {
     /// What is wrong with it: a value, and what to write.
     pub(crate) fn problem(&self) -> Option<(String, &'static str)> {
-        if self.questions.is_empty() || self.questions.len() > QUESTIONS_MAX {
+        if let Some(replay) = &self.replay {
+            if !(1..=REPLAYED_MAX).contains(&replay.questions) {
+                return Some((replay.questions.to_string(), "replay 1 to 100 questions"));
+            }
+            if replay.max_unanswered >= replay.questions {
+                let remedy = "let fewer of the replayed questions go unanswered, or nothing could fail";
+                return Some((replay.max_unanswered.to_string(), remedy));
+            }
+        }
+        if self.questions.is_empty() && self.replay.is_none() || self.questions.len() > QUESTIONS_MAX {
             return Some((self.questions.len().to_string(), "ask 1 to 20 questions"));
         }
         for (index, question) in self.questions.iter().enumerate() {
@@ -187,12 +214,14 @@ impl SmokeTest {
 
     /// Each test in words, as evidence states it: `1: /0/generated_text contains "x"`.
     pub fn stated(&self) -> Vec<String> {
-        let tests = self.questions.iter().enumerate();
-        tests
-            .flat_map(|(index, question)| {
-                question.expect.iter().map(move |expected| format!("{}: {expected}", index + 1))
-            })
-            .collect()
+        let tests = self.questions.iter().enumerate().flat_map(|(index, question)| {
+            question.expect.iter().map(move |expected| format!("{}: {expected}", index + 1))
+        });
+        let replayed = self.replay.iter().map(|replay| {
+            let (most, unanswered) = (replay.questions, replay.max_unanswered);
+            format!("of at most {most} captured questions, at most {unanswered} unanswered")
+        });
+        tests.chain(replayed).collect()
     }
 }
 
@@ -251,6 +280,14 @@ mod tests {
             let test: SmokeTest = serde_json::from_value(json!({"questions": questions})).unwrap();
             test.problem()
         };
+        let replayed = |replay: Value| {
+            let test: SmokeTest = serde_json::from_value(json!({"replay": replay})).unwrap();
+            test.problem()
+        };
+        assert!(replayed(json!({"questions": 10})).is_none());
+        assert!(replayed(json!({"questions": 0})).is_some());
+        assert!(replayed(json!({"questions": 101})).is_some());
+        assert!(replayed(json!({"questions": 10, "max_unanswered": 10})).is_some());
         assert!(problem(json!([])).is_some());
         assert!(problem(json!([question(json!([]))])).is_some());
         assert!(problem(json!([{"body": "x".repeat(70_000), "expect": [{"contains": "x"}]}])).is_some());
