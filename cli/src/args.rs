@@ -547,6 +547,7 @@ mod tests {
             "bad-metrics",
             "rejected",
             "loose-request",
+            "too-dear",
             "endpoint-rolls-back",
             "bad-canary",
         ] {

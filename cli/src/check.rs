@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use contract::{Circumstances, ImageName, Policy, Request};
+use contract::{Circumstances, Estimate, ImageName, Policy, Request};
 
 use crate::args::CheckArgs;
 use crate::demo::Ended;
@@ -50,10 +50,11 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Ended, Error> {
     let mut refused = false;
     for file in &args.requests {
         match judged(file, &policy, args.work_bucket.as_deref()) {
-            Ok(cost) => screen.say(&format!(
-                "{} {}: within policy; its jobs cost {cost:.2} USD at most",
+            Ok(estimate) => screen.say(&format!(
+                "{} {}: within policy; it costs {:.2} USD at most: {estimate}",
                 screen::verdict("✓", true),
-                file.display()
+                file.display(),
+                estimate.usd(),
             )),
             Err(refusal) => {
                 refused = true;
@@ -71,8 +72,8 @@ fn read_policy(path: &Path) -> Result<Policy, CheckError> {
         .map_err(|source| CheckError::PolicyInvalid { path: path.to_owned(), source })
 }
 
-/// What a request could cost at most, in USD.
-fn judged(file: &Path, policy: &Policy, work_bucket: Option<&str>) -> Result<f64, String> {
+/// What a request could cost at most.
+fn judged(file: &Path, policy: &Policy, work_bucket: Option<&str>) -> Result<Estimate, String> {
     let draft = Draft::read(file).map_err(|problem| problem.to_string())?;
     // Data beside the request goes where policy wants it; a request that pins its own says which bucket it means.
     let pinned = draft.pinned_bucket();
@@ -81,7 +82,7 @@ fn judged(file: &Path, policy: &Policy, work_bucket: Option<&str>) -> Result<f64
     judge(&request, policy, work_bucket).map_err(|refusal| format!("{}: {refusal}", file.display()))
 }
 
-fn judge(request: &Request, policy: &Policy, work_bucket: &str) -> Result<f64, String> {
+fn judge(request: &Request, policy: &Policy, work_bucket: &str) -> Result<Estimate, String> {
     let name = ImageName::parse(&request.image).map_err(|invalid| invalid.to_string())?;
     let around = Circumstances {
         endpoints: policy.endpoints.names.iter().map(String::as_str).collect::<BTreeSet<_>>(),
@@ -107,8 +108,8 @@ mod tests {
 
     #[test]
     fn the_example_is_within_policy_and_has_a_price() {
-        let cost = judged(&example(), &policy(), None).unwrap();
-        assert!(cost > 0.0 && cost < 50.0, "{cost}");
+        let estimate = judged(&example(), &policy(), None).unwrap();
+        assert!(estimate.usd() > 0.0 && estimate.usd() < 50.0, "{estimate}");
     }
 
     #[test]

@@ -16,12 +16,19 @@ pub(crate) struct Follower {
     transfer: Option<TransferReader>,
     /// The statuses that were shown, by name, with the number of entries.
     shown: Vec<(String, Status, usize)>,
+    is_cost_shown: bool,
 }
 
 impl Follower {
     /// Follows an execution.
     pub(crate) fn new(client: Client, execution_arn: &str) -> Self {
-        Self { client, execution_arn: execution_arn.to_owned(), transfer: None, shown: Vec::new() }
+        Self {
+            client,
+            execution_arn: execution_arn.to_owned(),
+            transfer: None,
+            shown: Vec::new(),
+            is_cost_shown: false,
+        }
     }
 
     /// Shows how far the files are, too, while they are fetched.
@@ -93,6 +100,10 @@ impl Follower {
         ended.sort_by(|a, b| end(a).total_cmp(&end(b)).then(b.depth.cmp(&a.depth)));
         for state in ended {
             screen.state(state);
+        }
+        if !self.is_cost_shown && !timeline.cost.items.is_empty() {
+            self.is_cost_shown = true;
+            screen.aside(&format!("  at most {:.2} USD: {}", timeline.cost.usd(), timeline.cost));
         }
         let running = timeline.running();
         if timeline.end.is_some() || running.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::ResolvedModel;
+use contract::{CostItem, Estimate, ResolvedModel};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -122,6 +122,8 @@ pub(crate) struct Timeline {
     pub run_id: Option<String>,
     /// What is fetched, once ResolveModel said so.
     pub resolved: Option<ResolvedModel>,
+    /// What the run could cost at most, once admission said so.
+    pub cost: Estimate,
     /// How it ended, if it has.
     pub end: Option<End>,
 }
@@ -181,6 +183,7 @@ struct Reader {
     transitions: usize,
     run_id: Option<String>,
     resolved: Option<ResolvedModel>,
+    cost: Estimate,
     end: Option<End>,
 }
 
@@ -330,6 +333,11 @@ impl Reader {
             let id = places.iter().find_map(|place| data.pointer(place));
             self.run_id = id.and_then(Value::as_str).map(str::to_owned);
         }
+        if self.cost.items.is_empty()
+            && let Some(items) = data.get("cost_items")
+        {
+            self.cost.items = Vec::<CostItem>::deserialize(items).unwrap_or_default();
+        }
         if self.resolved.is_none() {
             self.resolved = data.get("resolved").and_then(|data| ResolvedModel::deserialize(data).ok());
         }
@@ -358,6 +366,7 @@ impl Reader {
             transitions: self.transitions,
             run_id: self.run_id,
             resolved: self.resolved,
+            cost: self.cost,
             end: self.end,
         }
     }

@@ -28,6 +28,8 @@ pub(crate) enum Break {
     LooseRequest,
     /// The request expects an answer that the model does not give: SmokeTestFailed.
     WrongAnswers,
+    /// The request caps its own cost below what its jobs could cost: CostCapExceeded.
+    TooDear,
     /// A good version serves; the next one fails to and is rolled back: DeploymentRolledBack.
     EndpointRollsBack,
     /// A good version serves; the next one answers errors to the traffic that its canary gets: DeploymentRolledBack.
@@ -51,6 +53,7 @@ impl Break {
             Break::Rejected => ErrorName::ApprovalRejected,
             Break::LooseRequest => ErrorName::PolicyViolation,
             Break::WrongAnswers => ErrorName::SmokeTestFailed,
+            Break::TooDear => ErrorName::CostCapExceeded,
             Break::EndpointRollsBack | Break::BadCanary => ErrorName::DeploymentRolledBack,
         }
     }
@@ -77,6 +80,7 @@ impl Break {
             Break::Rejected => "the approver rejects",
             Break::LooseRequest => "the request asks for a perplexity below 50, where policy asks for less",
             Break::WrongAnswers => "the request expects answers that the model does not give",
+            Break::TooDear => "the request lets its run cost one cent",
             Break::EndpointRollsBack => "the endpoint's second version fails to come into service",
             Break::BadCanary => {
                 "the endpoint's second version answers errors to the half of the traffic that it gets"
@@ -98,7 +102,8 @@ impl Break {
             | Break::BadMetrics
             | Break::Rejected
             | Break::LooseRequest
-            | Break::WrongAnswers => None,
+            | Break::WrongAnswers
+            | Break::TooDear => None,
         }
     }
 
@@ -145,6 +150,11 @@ impl Break {
                 });
                 set(request, "endpoint", "smoke_test", json!({"questions": [question]}));
             }
+            Break::TooDear => {
+                if let Some(request) = request.as_object_mut() {
+                    request.insert("cost_cap_usd".to_owned(), json!(0.01));
+                }
+            }
             Break::BadCanary => {
                 set(request, "endpoint", "instance_count", json!(2));
                 let deployment =
@@ -188,6 +198,7 @@ mod tests {
             (Break::ScanNeverFinishes, "/limits/scan_seconds", json!(20)),
             (Break::TrainingCrash, "/training/hyperparameters/learning_rate", json!("not-a-number")),
             (Break::LooseRequest, "/evaluation/thresholds/0/below", json!(50.0)),
+            (Break::TooDear, "/cost_cap_usd", json!(0.01)),
         ] {
             let mut request = whole.clone();
             name.alter(&mut request);

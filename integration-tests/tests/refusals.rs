@@ -75,6 +75,15 @@ fn trap_deployment_a_model_that_answers_wrongly_is_found_on_a_temporary_endpoint
 }
 
 #[test]
+fn a_run_that_could_cost_more_than_its_request_allows_ends_in_cost_cap_exceeded() {
+    let finished = refused("too-dear", "CostCapExceeded");
+    for told in ["could cost 0.35 USD", "allows 0.01", "training 0.23 USD", "evaluation 0.12 USD", "shorter"]
+    {
+        assert!(finished.output.contains(told), "{told}: {}", finished.output);
+    }
+}
+
+#[test]
 fn trap_deployment_an_endpoint_that_rolls_back_keeps_serving_what_it_served() {
     let finished = refused("endpoint-rolls-back", "DeploymentRolledBack");
     assert_eq!(finished.summary["endpoint"]["status"], "InService", "{}", finished.output);

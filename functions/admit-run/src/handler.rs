@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
 use contract::{
-    Admission, AdmitInput, Circumstances, DriftCause, Gate, ImageName, Promotion, Request, Retrained,
-    RetrainingPolicy, RunContext, RunId, RunPlan, S3Uri, Sha256Digest, Trigger,
+    Admission, AdmitInput, Circumstances, CostItem, DriftCause, Gate, ImageName, Promotion, Request,
+    Retrained, RetrainingPolicy, RunContext, RunId, RunPlan, S3Uri, Sha256Digest, Trigger,
 };
 use evidence::{Carried, DOCUMENT, Subject};
 use runtime::{Attestor, Claim, Coordination, Environment, Evidence, Objects, Passed};
@@ -68,13 +68,13 @@ impl AdmitRun {
         // Claimed before it is judged, so that a refused run, too, is one run with one record.
         if self.coordination.claim(&run_id, &execution_arn).await? == Claim::Taken {
             tracing::info!(%run_id, "another execution has this run");
-            return Ok(Admission { duplicate: true, run_id, run: None });
+            return Ok(Admission { duplicate: true, run_id, run: None, cost_items: Vec::new() });
         }
         let bytes = arrival.request?;
         let request = Request::parse(&bytes)?;
         let asked = Asked { request, bytes, submitter: arrival.submitter, cause: arrival.cause };
-        let run = self.admit(run_id.clone(), execution_arn, asked).await?;
-        Ok(Admission { duplicate: false, run_id, run: Some(run) })
+        let (run, cost_items) = self.admit(run_id.clone(), execution_arn, asked).await?;
+        Ok(Admission { duplicate: false, run_id, run: Some(run), cost_items })
     }
 
     /// Finds the request, and the identity of what started the run.
@@ -155,7 +155,7 @@ impl AdmitRun {
         run_id: RunId,
         execution_arn: String,
         asked: Asked,
-    ) -> Result<RunContext, AdmitError> {
+    ) -> Result<(RunContext, Vec<CostItem>), AdmitError> {
         let Asked { request, bytes, submitter, cause } = asked;
         let policy = self.objects.policy(self.attestor.bucket(), &self.settings.policy).await?;
         let name = ImageName::parse(&request.image)?;
@@ -165,7 +165,8 @@ impl AdmitRun {
             work_bucket: &self.settings.work_bucket,
             repository: &name.repository,
         };
-        let cost_usd = contract::judge(&request, &policy, &around)?;
+        let estimate = contract::judge(&request, &policy, &around)?;
+        let cost_usd = estimate.usd();
         let image = image::resolve(&self.ecr, &request.image, &name).await?;
         let training_rows = match &request.promotion {
             Some(promotion) => {
@@ -198,6 +199,7 @@ impl AdmitRun {
             image,
             cause,
             cost_usd,
+            cost_items: estimate.items,
         };
         let place = self
             .objects
@@ -225,7 +227,7 @@ impl AdmitRun {
         let subject = Subject::new("request", &request_sha256);
         let passed = Passed { gate: Gate::Admit, subject, predecessors: &[], facts, carries };
         let link = self.attestor.pass(&run_id, &plan.policy_sha256, passed).await?;
-        Ok(RunContext {
+        let run = RunContext {
             run_id,
             execution_arn,
             plan: place,
@@ -235,7 +237,8 @@ impl AdmitRun {
             endpoint: plan.request.endpoint.name,
             limits,
             link,
-        })
+        };
+        Ok((run, plan.cost_items))
     }
 
     /// The evidence of a run to promote is where the request says, byte for byte. What it proves is for the gate that

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use crate::{Limits, Policy, Request, S3Uri, Sha256Digest, Threshold, strictest};
+use crate::{Estimate, Limits, Policy, Request, S3Uri, Sha256Digest, Threshold, strictest};
 
 /// A request that policy does not let in.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -12,16 +12,53 @@ pub enum Inadmissible {
     /// It asks for more than policy allows; every violation is listed.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Policy(Vec<Violation>),
-    /// The jobs could cost too much.
-    #[error(
-        "the jobs could cost {cost:.2} USD, policy allows {cap:.2}: ask for shorter runtimes or fewer instances"
-    )]
+    /// The run could cost too much.
+    #[error("the run could cost {:.2} USD, {cap}: {estimate}; {}", estimate.usd(), cap.remedy())]
     Cost {
         /// At most, from runtimes and prices.
-        cost: f64,
-        /// The policy's cap.
-        cap: f64,
+        estimate: Estimate,
+        /// What it may.
+        cap: Cap,
     },
+}
+
+/// What a run may cost: the lower of two, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cap {
+    /// US dollars of the request's own `cost_cap_usd`.
+    Request(f64),
+    /// US dollars of the policy's.
+    Policy(f64),
+}
+
+impl Cap {
+    fn of(request: &Request, policy: &Policy) -> Self {
+        request.cost_cap_usd.map_or(Self::Policy(policy.cost_cap_usd), Self::Request)
+    }
+
+    fn usd(self) -> f64 {
+        match self {
+            Self::Request(usd) | Self::Policy(usd) => usd,
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Request(_) => {
+                "ask for shorter runtimes, fewer or cheaper instances, or raise `cost_cap_usd` in the request"
+            }
+            Self::Policy(_) => "ask for shorter runtimes, or fewer or cheaper instances",
+        }
+    }
+}
+
+impl fmt::Display for Cap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(usd) => write!(formatter, "the request's `cost_cap_usd` allows {usd:.2}"),
+            Self::Policy(usd) => write!(formatter, "policy's `cost_cap_usd` allows {usd:.2}"),
+        }
+    }
 }
 
 /// An image's name that names no image.
@@ -110,11 +147,15 @@ pub struct Circumstances<'a> {
     pub repository: &'a str,
 }
 
-/// Judges a request.
+/// Judges a request; answers what it could cost.
 ///
 /// # Errors
 /// [`Inadmissible::Policy`] with every violation, or [`Inadmissible::Cost`].
-pub fn judge(request: &Request, policy: &Policy, around: &Circumstances<'_>) -> Result<f64, Inadmissible> {
+pub fn judge(
+    request: &Request,
+    policy: &Policy,
+    around: &Circumstances<'_>,
+) -> Result<Estimate, Inadmissible> {
     let mut violations = Vec::new();
     let mut refuse = |field, value: &dyn ToString, allowed: String| {
         violations.push(Violation { field, value: value.to_string(), allowed });
@@ -228,39 +269,25 @@ pub fn judge(request: &Request, policy: &Policy, around: &Circumstances<'_>) -> 
         }
     }
 
-    let mut cost = 0.0;
-    let priced = [
-        (
-            trains,
-            "training.instance_type",
-            &training.instance_type,
-            training.instance_count,
-            training.max_runtime_seconds,
-        ),
-        (
-            true,
-            "evaluation.instance_type",
-            &evaluation.instance_type,
-            evaluation.instance_count,
-            evaluation.max_runtime_seconds,
-        ),
-    ];
-    for (_, field, instance_type, count, seconds) in priced.into_iter().filter(|(runs, ..)| *runs) {
-        match policy.prices_usd_per_hour.get(instance_type) {
-            Some(price) => cost += price * f64::from(count) * f64::from(seconds) / 3600.0,
-            None => refuse(field, instance_type, "only types whose price it knows".to_owned()),
-        }
+    // Written so that a cap that is no number refuses.
+    if let Some(own) = request.cost_cap_usd
+        && !(own <= policy.cost_cap_usd)
+    {
+        refuse("cost_cap_usd", &own, format!("at most {}", policy.cost_cap_usd));
     }
+    let estimate = Estimate::of(request, policy).unwrap_or_else(|unpriced| {
+        for unknown in unpriced {
+            refuse(unknown.field, &unknown.instance_type, "only types whose price it knows".to_owned());
+        }
+        Estimate::default()
+    });
 
     if !violations.is_empty() {
         return Err(Inadmissible::Policy(violations));
     }
+    let cap = Cap::of(request, policy);
     // Written so that a cap or a price that is no number refuses.
-    if cost <= policy.cost_cap_usd {
-        Ok(cost)
-    } else {
-        Err(Inadmissible::Cost { cost, cap: policy.cost_cap_usd })
-    }
+    if estimate.usd() <= cap.usd() { Ok(estimate) } else { Err(Inadmissible::Cost { estimate, cap }) }
 }
 
 fn lies_under(uri: &S3Uri, bucket: &str, prefixes: &[String]) -> bool {
@@ -318,7 +345,7 @@ mod tests {
         serde_json::from_str(testkit::POLICY).unwrap()
     }
 
-    fn judged(request: Value, policy: Value, submitter: Option<&str>) -> Result<f64, Inadmissible> {
+    fn judged(request: Value, policy: Value, submitter: Option<&str>) -> Result<Estimate, Inadmissible> {
         let request: Request = serde_json::from_value(request).unwrap();
         let policy: Policy = serde_json::from_value(policy).unwrap();
         judge(
@@ -349,8 +376,10 @@ mod tests {
 
     #[test]
     fn a_request_within_policy_passes_with_its_cost() {
-        let cost = judged(request(), policy(), Some("AIDASUBMITTER")).unwrap();
-        assert!(cost > 0.0 && cost < 50.0, "{cost}");
+        let estimate = judged(request(), policy(), Some("AIDASUBMITTER")).unwrap();
+        assert!(estimate.usd() > 0.0 && estimate.usd() < 50.0, "{estimate}");
+        let names: Vec<&str> = estimate.items.iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(names, ["training", "evaluation"]);
     }
 
     #[test]
@@ -397,8 +426,9 @@ mod tests {
         assert!(judged(asked.clone(), policy(), None).is_err());
         asked["promotion"] = json!({"run_id": run, "evidence": format!("s3://intake/promotions/u/{run}/evidence.json"),
             "evidence_sha256": "0".repeat(64)});
-        let cost = judged(asked.clone(), policy(), None).unwrap();
-        assert!(cost < judged(request(), policy(), None).unwrap());
+        let estimate = judged(asked.clone(), policy(), None).unwrap();
+        assert!(estimate.usd() < judged(request(), policy(), None).unwrap().usd());
+        assert!(estimate.items.iter().all(|item| item.name != "training"), "{estimate}");
         asked["evaluation"]["instance_type"] = json!("ml.p5.48xlarge");
         asked["evaluation"]["data"]["uri"] = json!("s3://elsewhere/datasets/evaluation/x.jsonl");
         let refusal = judged(asked, policy(), None).unwrap_err().to_string();
@@ -449,6 +479,31 @@ mod tests {
         let mut rules = policy();
         rules["cost_cap_usd"] = json!(0.01);
         assert!(matches!(judged(request(), rules, None), Err(Inadmissible::Cost { .. })));
+    }
+
+    #[test]
+    fn a_requests_own_cap_is_the_lower_one_and_names_what_it_is_made_of() {
+        let with = |cap: f64| {
+            let mut asked = request();
+            asked["cost_cap_usd"] = json!(cap);
+            judged(asked, policy(), None)
+        };
+        let estimate = with(50.0).unwrap();
+        let refusal = with(50.01).unwrap_err();
+        assert!(matches!(refusal, Inadmissible::Policy(_)), "{refusal}");
+        let message = refusal.to_string();
+        assert!(message.contains("`cost_cap_usd` is `50.01`") && message.contains("at most 50"), "{message}");
+
+        with(estimate.usd()).unwrap();
+        let refusal = with(0.01).unwrap_err();
+        assert!(matches!(refusal, Inadmissible::Cost { cap: Cap::Request(_), .. }), "{refusal}");
+        let message = refusal.to_string();
+        let cost = format!("could cost {:.2} USD", estimate.usd());
+        for told in
+            [cost.as_str(), "`cost_cap_usd` allows 0.01", "training", "evaluation", "shorter runtimes"]
+        {
+            assert!(message.contains(told), "{told}: {message}");
+        }
     }
 
     #[test]

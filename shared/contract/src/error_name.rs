@@ -162,7 +162,7 @@ impl ErrorName {
         match self {
             ErrorName::RequestInvalid => "the request cannot be read or does not follow its schema",
             ErrorName::PolicyViolation => "the request asks for more than policy.json allows",
-            ErrorName::CostCapExceeded => "the run could cost more than policy.json allows",
+            ErrorName::CostCapExceeded => "the run could cost more than its own cap or policy.json allows",
             ErrorName::RetrainingRefused => "drift may not start a run now",
             ErrorName::PolicyChanged => "the policy is not the one that this deployment or run was made with",
             ErrorName::RevisionNotFound => "the Hub has no such repository or revision",

@@ -9,6 +9,7 @@ mod bound;
 mod content_kind;
 mod digest;
 mod error_name;
+mod estimate;
 mod gate;
 mod instance;
 mod location;
@@ -33,12 +34,13 @@ mod trigger;
 mod wait;
 
 pub use admission::{
-    Circumstances, ImageName, ImageNameInvalid, Inadmissible, Violation, judge, limits, thresholds,
+    Cap, Circumstances, ImageName, ImageNameInvalid, Inadmissible, Violation, judge, limits, thresholds,
 };
 pub use bound::{Bound, BoundInvalid, Threshold, bounds, strictest};
 pub use content_kind::ContentKind;
 pub use digest::{DigestInvalid, Sha256Digest};
 pub use error_name::ErrorName;
+pub use estimate::{CostItem, Estimate, Unpriced};
 pub use gate::Gate;
 pub use instance::{takes_traffic_shifting, takes_volume_key};
 pub use location::{DataPin, LinkRef, ObjectRef, S3Uri, S3UriInvalid};

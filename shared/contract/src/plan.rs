@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{DriftCause, Request, RunId, Sha256Digest};
+use crate::{CostItem, DriftCause, Request, RunId, Sha256Digest};
 
 /// An image as admission resolved it: one platform manifest, and this digest from there on (invariant 3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,4 +60,7 @@ pub struct RunPlan {
     pub cause: Option<DriftCause>,
     /// US dollars that the jobs cost at most.
     pub cost_usd: f64,
+    /// What of; plans made before items were stated have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cost_items: Vec<CostItem>,
 }

@@ -37,6 +37,9 @@ pub struct Request {
     /// How the traffic of the endpoint is watched; by the documented defaults where this is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<MonitoringRequest>,
+    /// US dollars that the run may cost at most; policy's cap where this is left out, which it may not exceed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_cap_usd: Option<f64>,
     /// The run whose trained model is taken over; nothing is trained then. `lockstep promote` writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<Promotion>,
@@ -343,6 +346,11 @@ impl Request {
             let remedy = "write at least training.max_runtime_seconds, as SageMaker asks";
             return refuse("training.spot.max_wait_seconds", &spot.max_wait_seconds, remedy);
         }
+        if let Some(cap) = self.cost_cap_usd
+            && !(cap.is_finite() && cap > 0.0)
+        {
+            return refuse("cost_cap_usd", &cap, "write US dollars, a number greater than 0");
+        }
         if self.endpoint.capture_percent > 100 {
             return refuse("endpoint.capture_percent", &self.endpoint.capture_percent, "write 0 to 100");
         }
@@ -440,7 +448,8 @@ mod tests {
             },
             "registry": {"model_package_group": "tiny-lm"},
             "endpoint": {"name": "tiny-lm", "instance_type": "ml.m5.large", "instance_count": 1, "capture_percent": 100},
-            "monitoring": {"settings": {"psi": 0.2}}
+            "monitoring": {"settings": {"psi": 0.2}},
+            "cost_cap_usd": 5.0
         })
     }
 
@@ -466,7 +475,9 @@ mod tests {
             ("/endpoint/capture_percent", 101.into(), "endpoint.capture_percent"),
             ("/training/instance_count", 0.into(), "training.instance_count"),
             ("/monitoring/settings/psi", (-1).into(), "psi"),
-        ] as [(&str, serde_json::Value, &str); 8]
+            ("/cost_cap_usd", 0.into(), "cost_cap_usd"),
+            ("/cost_cap_usd", (-3).into(), "cost_cap_usd"),
+        ] as [(&str, serde_json::Value, &str); 10]
         {
             let shown = value.as_str().map_or(value.to_string(), str::to_owned);
             let message = refused(pointer, value);
@@ -480,6 +491,16 @@ mod tests {
         request["training"]["max_runtime"] = 5.into();
         let message = Request::parse(request.to_string().as_bytes()).unwrap_err().to_string();
         assert!(message.contains("max_runtime"), "{message}");
+    }
+
+    /// JSON knows no such number; who builds a request otherwise must not come past the check.
+    #[test]
+    fn a_cap_that_is_no_number_is_refused() {
+        let mut request = Request::parse(sample().to_string().as_bytes()).unwrap();
+        for cap in [f64::NAN, f64::INFINITY] {
+            request.cost_cap_usd = Some(cap);
+            assert!(request.check().unwrap_err().to_string().contains("cost_cap_usd"));
+        }
     }
 
     #[test]

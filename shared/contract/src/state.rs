@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Limits, LinkRef, ObjectRef, RunId, Score, Sha256Digest, TaskToken};
+use crate::{CostItem, Limits, LinkRef, ObjectRef, RunId, Score, Sha256Digest, TaskToken};
 
 /// What every step after admission is told of the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +53,9 @@ pub struct Admission {
     /// The admitted run; absent for a duplicate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunContext>,
+    /// What the run could cost at most; nothing for a duplicate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cost_items: Vec<CostItem>,
 }
 
 /// Input of `download-model`.

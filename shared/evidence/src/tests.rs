@@ -157,6 +157,7 @@ impl Bench {
             },
             cause: None,
             cost_usd: 1.0,
+            cost_items: Vec::new(),
         }
     }
 

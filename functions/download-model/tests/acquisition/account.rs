@@ -358,6 +358,7 @@ async fn admitted(work: &Bucket, id: &str, asked: Asked<'_>, policy_sha256: Sha2
         },
         cause: None,
         cost_usd: 1.0,
+        cost_items: Vec::new(),
     };
     let (key, bytes) = (format!("{}plan.json", run_id.prefix()), serde_json::to_vec(&plan).unwrap());
     let plan = ObjectRef { bucket: work.name.clone(), key: key.clone(), sha256: Sha256Digest::of(&bytes) };
