@@ -2,7 +2,7 @@
 //!
 //! `admit-run` asks before a run begins, and the command line before a request is uploaded.
 
-use std::{collections::BTreeSet, fmt};
+use std::{cmp::Ordering, collections::BTreeSet, fmt};
 
 use crate::{Estimate, Limits, Policy, Request, S3Uri, Sha256Digest, Threshold, strictest};
 
@@ -271,7 +271,7 @@ pub fn judge(
 
     // Written so that a cap that is no number refuses.
     if let Some(own) = request.cost_cap_usd
-        && !(own <= policy.cost_cap_usd)
+        && !matches!(own.partial_cmp(&policy.cost_cap_usd), Some(Ordering::Less | Ordering::Equal))
     {
         refuse("cost_cap_usd", &own, format!("at most {}", policy.cost_cap_usd));
     }
