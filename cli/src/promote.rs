@@ -35,6 +35,7 @@ pub(crate) async fn run(
     let bucket = run_files::bucket(&source, args.evidence_bucket.as_deref()).await?;
     let (files, verified) = verify::deployed(&source, &bucket, &args.run).await?;
     let run = Former::read(args, &files, &verified)?;
+    run.is_not_revoked(args, &source, &bucket).await?;
 
     let target = to.s3();
     let intake = run_files::bucket_of(&target, "intake").await?;
@@ -82,6 +83,8 @@ struct Former {
     request: Request,
     commit: String,
     manifest: Manifest,
+    /// The artefact's digest, as it was sealed.
+    artifact: String,
 }
 
 impl Former {
@@ -91,12 +94,34 @@ impl Former {
         }
         let commit = verified.chain.fact(Gate::SealModel, "commit");
         let commit = commit.map_err(|broken| not_promotable(args, broken.to_string()))?.to_owned();
+        let artifact = verified.chain.fact(Gate::SealArtifact, "artifact");
+        let artifact = artifact.map_err(|broken| not_promotable(args, broken.to_string()))?.to_owned();
         Ok(Self {
             plan: document(args, files, "admit-run/plan.json")?,
             request: document(args, files, "admit-run/request.json")?,
             commit,
+            artifact,
             manifest: document(args, files, "seal-artifact/manifest.json")?,
         })
+    }
+
+    /// What an incident of this account revoked is not carried to another, whose own revocations know nothing of it.
+    async fn is_not_revoked(
+        &self,
+        args: &PromoteArgs,
+        source: &aws_sdk_s3::Client,
+        bucket: &str,
+    ) -> Result<(), Error> {
+        for (what, digest) in [("artefact", &self.artifact), ("image", &self.plan.image.digest)] {
+            if let Some(said) = run_files::revocation(source, bucket, digest).await? {
+                let reason = format!(
+                    "its {what} {digest} is revoked: {said}; mend what the incident found, and promote a run that was \
+                     made since"
+                );
+                return Err(not_promotable(args, reason));
+            }
+        }
+        Ok(())
     }
 
     /// What the receiving account is asked for: all that was resolved is pinned, and the training is the run's own.

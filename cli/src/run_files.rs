@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::Client as S3;
 use contract::RunId;
-use evidence::{Files, TRUST_ROOT_KEY, TrustRoot};
+use evidence::{Files, TRUST_ROOT_KEY, TrustRoot, revocation_key, revocation_words};
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::error::Error;
@@ -72,6 +72,23 @@ pub(crate) async fn from_bucket(s3: &S3, bucket: &str, run: &RunId) -> Result<Fi
 /// [`Error::Aws`].
 pub(crate) async fn deployed_trust_root(s3: &S3, bucket: &str) -> Result<Vec<u8>, Error> {
     object(s3, bucket, TRUST_ROOT_KEY).await
+}
+
+/// Why a digest must not serve, in the words of the incident that revoked it; `None` when it may.
+///
+/// # Errors
+/// [`Error::Aws`]: what cannot be looked up is not known to be good.
+pub(crate) async fn revocation(s3: &S3, bucket: &str, digest: &str) -> Result<Option<String>, Error> {
+    let object = match s3.get_object().bucket(bucket).key(revocation_key(digest)).send().await {
+        Ok(object) => object,
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(Error::aws("GetObject")(error)),
+    };
+    // Whatever lies there is a revocation: bytes that cannot be read are none the less one.
+    let bytes = object.body.collect().await.map(|body| body.to_vec()).unwrap_or_default();
+    Ok(Some(revocation_words(digest, &bytes)))
 }
 
 async fn object(s3: &S3, bucket: &str, key: &str) -> Result<Vec<u8>, Error> {

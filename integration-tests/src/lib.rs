@@ -5,5 +5,5 @@ mod promotion;
 mod records;
 
 pub use demo::{Demo, Finished, Kept, LocalAccount, lockstep, root, said};
-pub use promotion::promote;
+pub use promotion::{approved, promote};
 pub use records::Evidence;

@@ -10,6 +10,7 @@ use contract::{RunId, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    envelope::Envelope,
     statement::{STATEMENT_TYPE, Statement, Subject},
     trust::{NotTrusted, TrustRoot},
 };
@@ -154,6 +155,20 @@ pub fn incident_prefix(endpoint: &str, incident: &RunId) -> String {
 /// `revoked/<sha256>.json`: of an artefact's content, or the hex digits of an image's digest.
 pub fn revocation_key(sha256: &str) -> String {
     format!("revoked/{}.json", sha256.trim_start_matches("sha256:"))
+}
+
+/// What a revocation says, in words. Whatever lies in its place is one, whether it can be read or not.
+pub fn revocation_words(sha256: &str, bytes: &[u8]) -> String {
+    let said = Envelope::parse(bytes).and_then(|envelope| envelope.unverified::<Statement<Revocation>>());
+    match said {
+        Ok(said) => {
+            let Revocation { incident_id, endpoint, reason, at, .. } = said.predicate;
+            format!("incident {incident_id} at `{endpoint}` revoked it at {at}: {reason}")
+        }
+        Err(unreadable) => {
+            format!("`{}` is there and cannot be read: {unreadable}", revocation_key(sha256))
+        }
+    }
 }
 
 impl Incident {

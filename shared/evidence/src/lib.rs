@@ -26,8 +26,8 @@ pub use chain::{EvidenceBroken, Files, VerifiedChain, VerifiedLink, link_path, v
 pub use envelope::{Envelope, EnvelopeInvalid, PAYLOAD_TYPE, Unsigned};
 pub use incident::{
     INCIDENT_PREDICATE, Incident, IncidentAction, IncidentSeverity, Moment, OUTCOME_PREDICATE, Outcome,
-    PassedOver, REVOCATION_PREDICATE, Revocation, incident_prefix, revocation_key, verify_incident,
-    verify_outcome, verify_revocation,
+    PassedOver, REVOCATION_PREDICATE, Revocation, incident_prefix, revocation_key, revocation_words,
+    verify_incident, verify_outcome, verify_revocation,
 };
 pub use oms::{OmsInvalid, OmsStatement, SIGNATURE_FILE, check_signable, public_key_pem};
 pub use p256::ecdsa::VerifyingKey;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use contract::{Gate, LinkRef, ObjectRef, Policy, RunContext, RunId, RunPlan, Sha256Digest};
 use evidence::{
-    Envelope, Files, Link, Revocation, Statement, TRUST_ROOT_KEY, TrustRoot, link_path, revocation_key,
+    Envelope, Files, Link, Statement, TRUST_ROOT_KEY, TrustRoot, link_path, revocation_key, revocation_words,
 };
 use futures::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
@@ -282,15 +282,7 @@ impl Evidence {
     pub async fn revocation(&self, sha256: &str) -> Result<Option<String>, Error> {
         let key = revocation_key(sha256);
         let Some(bytes) = self.objects.bytes(&self.bucket, &key, None).await? else { return Ok(None) };
-        let said =
-            Envelope::parse(&bytes).and_then(|envelope| envelope.unverified::<Statement<Revocation>>());
-        Ok(Some(match said {
-            Ok(said) => {
-                let Revocation { incident_id, endpoint, reason, at, .. } = said.predicate;
-                format!("incident {incident_id} at `{endpoint}` revoked it at {at}: {reason}")
-            }
-            Err(unreadable) => format!("`{key}` is there and cannot be read: {unreadable}"),
-        }))
+        Ok(Some(revocation_words(sha256, &bytes)))
     }
 
     /// The trust root that this deployment is pinned to.
