@@ -700,6 +700,72 @@ ec2._ACTION_MAP |= {
     "ReplaceNetworkAclEntry": keeping_ports(ec2._replace_network_acl_entry),
 }
 
+# --- CloudWatch Logs --------------------------------------------------------------------------------------------
+
+_append_log_events = cloudwatch_logs._append_log_events
+# CloudWatch takes a point neither older than two weeks nor further ahead than two hours.
+_OLDEST, _FURTHEST = 14 * 86_400, 2 * 3600
+
+
+def is_text(value, longest):
+    return isinstance(value, str) and 0 < len(value) <= longest
+
+
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def embedded_points(message, now):
+    """The points of a log event in the embedded metric format, as CloudWatch's guide specifies it; none of any other, and
+    none of one that breaks its rules. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
+    if not message.startswith("{") or '"_aws"' not in message:
+        return []
+    try:
+        document = json.loads(message)
+    except ValueError:
+        return []
+    metadata = document.get("_aws")
+    if not isinstance(metadata, dict) or not is_number(metadata.get("Timestamp")):
+        return []
+    at = metadata["Timestamp"] / 1000
+    directives = metadata.get("CloudWatchMetrics")
+    if not now - _OLDEST <= at <= now + _FURTHEST or not isinstance(directives, list):
+        return []
+    points = []
+    for directive in directives:
+        if not isinstance(directive, dict):
+            return []
+        namespace, sets, metrics = (directive.get(name) for name in ("Namespace", "Dimensions", "Metrics"))
+        if not is_text(namespace, 1024) or not isinstance(sets, list) or not isinstance(metrics, list) or len(metrics) > 100:
+            return []
+        for names in sets:
+            if not isinstance(names, list) or len(names) > 30 or not all(
+                    is_text(name, 250) and is_text(document.get(name), 1024) for name in names):
+                return []
+        for metric in metrics:
+            if not isinstance(metric, dict) or not is_text(metric.get("Name"), 1024):
+                return []
+            value = document.get(metric["Name"])
+            values = value if isinstance(value, list) else [value]
+            if not 0 < len(values) <= 100 or not all(is_number(one) for one in values):
+                return []
+            for names in sets:
+                dimensions = {name: document[name] for name in names}
+                points.append((namespace, metric["Name"], dimensions, at, metric.get("Unit") or "None", values))
+    return points
+
+
+def append_log_events_and_count(stream, events):
+    _append_log_events(stream, events)
+    now = time.time()
+    for event in events:
+        for namespace, name, dimensions, at, unit, values in embedded_points(event["message"], now):
+            for value in values:
+                cloudwatch._store_datum(namespace, name, dimensions, at, unit, value, None, None, None)
+
+
+cloudwatch_logs._append_log_events = append_log_events_and_count
+
 # --- CloudWatch -------------------------------------------------------------------------------------------------
 
 _COMPARISONS = {

@@ -19,7 +19,7 @@ use crate::package::{self, Architecture, Package, Profile};
 use crate::progress::Progress;
 use crate::python::{self, Environment, MINISTACK};
 use crate::sagemaker::SageMaker;
-use crate::service::{self, Faults, ImageStore};
+use crate::service::{self, Fault, Faults, ImageStore};
 use crate::terraform;
 use crate::wire::{self, Wire};
 
@@ -47,6 +47,9 @@ const REHEARSAL_VARIABLE: &str = "LOCKSTEP_REHEARSAL_URL";
 const MINUTE_VARIABLE: &str = "LOCKSTEP_SECONDS_PER_MINUTE";
 /// Long enough for an alarm to ring in a wait of a minute: metrics arrive every second.
 const MINUTE: Duration = Duration::from_secs(3);
+
+/// `interrupted` or `never-returns`: what happens to the capacity of spot jobs. See [`Fault`].
+const SPOT_VARIABLE: &str = "LOCKSTEP_SPOT";
 
 /// Marks a folder whose logs were asked for.
 const KEPT: &str = "kept";
@@ -206,6 +209,9 @@ impl Account {
             rehearsal: std::env::var(REHEARSAL_VARIABLE).ok().as_deref(),
         })
         .await?;
+        if let Some(fault) = spot() {
+            options.faults.set(fault);
+        }
         let images = ImageStore::default();
         let sagemaker = SageMaker::new(service::Config {
             backend: ministack.url().to_owned(),
@@ -468,6 +474,14 @@ async fn sweep(account: Wire) {
 
 fn enforces_policies() -> bool {
     std::env::var(ENFORCE_VARIABLE).map_or(true, |value| value != "0")
+}
+
+fn spot() -> Option<Fault> {
+    match std::env::var(SPOT_VARIABLE).ok()?.as_str() {
+        "interrupted" => Some(Fault::SpotInterrupted),
+        "never-returns" => Some(Fault::SpotNeverReturns),
+        _ => None,
+    }
 }
 
 fn minute() -> Duration {

@@ -59,7 +59,7 @@ impl AwsError {
 }
 
 /// One thing that can be made wrong, so that a gate can be seen to refuse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 pub enum Fault {
     /// The Hub serves weights with one byte flipped, under the true digest.
     TamperedWeights,
@@ -75,6 +75,10 @@ pub enum Fault {
     EndpointRollsBack,
     /// The model that an endpoint's update brings is healthy and answers every request with an error.
     BadCanary,
+    /// The capacity of a spot job is taken once, as soon as its first checkpoint lies in S3, and comes back.
+    SpotInterrupted,
+    /// The capacity of a spot job is taken so, and does not come back.
+    SpotNeverReturns,
 }
 
 /// The faults that are in force now; clones share one set.

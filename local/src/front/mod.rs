@@ -168,6 +168,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
                 }
             }
         }
+        Route::Control(action) => match shared.sagemaker.control(&action, &peeked) {
+            Ok(()) => success(&json!({})),
+            Err(refusal) => error(&refusal),
+        },
         Route::InvokeEndpoint(name) => {
             let caller = shared.identities.caller(&credential).await;
             match shared.authorizer.invocation(&credential, &caller, &name).await {

@@ -50,11 +50,16 @@ impl Credential {
     }
 }
 
+/// The prefix of what is no AWS operation.
+pub(crate) const CONTROL: &str = "LockstepLocal";
+
 /// Who answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     /// A service of the front's own, and its operation.
     Own(Service, String),
+    /// What a test asks of the account itself: an operation of [`CONTROL`].
+    Control(String),
     /// A model behind an endpoint with this name.
     InvokeEndpoint(String),
     /// MiniStack.
@@ -64,6 +69,9 @@ pub(crate) enum Route {
 impl Route {
     pub(crate) fn of(parts: &Parts, credential: &Credential) -> Self {
         if let Some((prefix, action)) = target(&parts.headers) {
+            if prefix == CONTROL {
+                return Self::Control(action.to_owned());
+            }
             let service = match prefix {
                 "SageMaker" => Some(Service::SageMaker),
                 "AnyScaleFrontendService" => Some(Service::AutoScaling),

@@ -349,6 +349,13 @@ impl Inner {
 }
 
 impl Scans {
+    /// Lets a day pass for every scan.
+    pub(super) fn age(&mut self) {
+        for scan in self.scans.values_mut() {
+            scan.started -= DAY;
+        }
+    }
+
     fn begin(&mut self, found: &Found) {
         let scan = Scan { started: now(), completed: None, tags: found.tag.iter().cloned().collect() };
         self.scans.insert(found.key(), scan);

@@ -5,6 +5,7 @@ mod association;
 mod autoscaling;
 mod backend;
 mod capture;
+mod checkpoints;
 mod container;
 mod deployment;
 mod endpoint;
@@ -54,7 +55,7 @@ use self::lineage::{ACTION, ARTIFACT, CONTEXT};
 use self::metrics::Metrics;
 use self::validation::Object;
 use crate::jobs::process::Spawner;
-use crate::service::{AwsError, Caller, Config, Service};
+use crate::service::{AwsError, Caller, Config, Fault, Service};
 
 /// What SageMaker grants a container between the wish that it end and the kill; AWS grants two minutes.
 const GRACE: Duration = Duration::from_secs(5);
@@ -265,6 +266,28 @@ impl SageMaker {
                 format!("The local account does not have {service:?}'s {unknown}."),
             )),
         }
+    }
+
+    /// What a test asks of the account itself: `SetFault` and `ClearFault` of `{"Fault": NAME}`, and `AgeScans`, after which
+    /// every scan is a day older.
+    pub fn control(&self, action: &str, body: &[u8]) -> Result<(), AwsError> {
+        let fault = || -> Result<Fault, AwsError> {
+            let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+            serde_json::from_value(asked["Fault"].clone())
+                .map_err(|error| AwsError::client("ValidationException", format!("Fault: {error}")))
+        };
+        match action {
+            "SetFault" => self.0.config.faults.set(fault()?),
+            "ClearFault" => self.0.config.faults.clear(fault()?),
+            "AgeScans" => self.0.state().scans.age(),
+            unknown => {
+                return Err(AwsError::client(
+                    "UnknownOperationException",
+                    format!("The account knows SetFault, ClearFault and AgeScans, and not {unknown}."),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// SageMaker Runtime's `InvokeEndpoint`.

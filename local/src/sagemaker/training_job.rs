@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::backend::Location;
+use super::checkpoints::Checkpoints;
 use super::container::{self, Finish, strings};
 use super::events::{Event, milliseconds};
 use super::images::{Image, PROGRAM};
@@ -15,10 +16,10 @@ use super::instance_types::{Use, has_local_nvme};
 use super::listing::{Listing, page};
 use super::staging::{StagingError, download_prefix, upload_archive, upload_folder};
 use super::validation::{Member, Object, Shape, check, flag, may, must, required, shapes, text, validation};
-use super::{Inner, Job, PHASE, now, set, some};
-use crate::jobs::process::Launch;
+use super::{GRACE, Inner, Job, PHASE, now, set, some};
+use crate::jobs::process::{Launch, Process};
 use crate::jobs::tree::Tree;
-use crate::service::AwsError;
+use crate::service::{AwsError, Fault};
 
 const CREATE: &[Member] = &[
     must("TrainingJobName", &shapes::NAME),
@@ -151,6 +152,7 @@ enum End {
     Completed,
     Stopped,
     MaxRuntimeExceeded,
+    MaxWaitTimeExceeded,
     Failed(String),
 }
 
@@ -161,6 +163,29 @@ struct Plan {
     request: Object,
     image: Image,
     stop: watch::Receiver<bool>,
+    /// When a spot job's time, waiting included, is over.
+    until: Option<Instant>,
+    /// How long it ran, which is what `MaxRuntimeInSeconds` bounds.
+    ran: Duration,
+    /// How long it waited for capacity after an interruption, which is not billed.
+    waited: Duration,
+    /// An instance was taken from it.
+    was_interrupted: bool,
+}
+
+/// How a job fared on one instance.
+#[derive(Debug)]
+enum Attempt {
+    /// It came to its end there.
+    Ended(End),
+    /// The instance was taken from it.
+    Interrupted,
+}
+
+impl From<End> for Attempt {
+    fn from(end: End) -> Self {
+        Self::Ended(end)
+    }
 }
 
 impl Inner {
@@ -220,7 +245,11 @@ impl Inner {
             state.training_jobs.insert(name.clone(), Job { record, stop });
         }
         self.announce_training_job(&name);
-        let plan = Plan { name, request, image, stop: stopped };
+        let until = request["StoppingCondition"]["MaxWaitTimeInSeconds"]
+            .as_u64()
+            .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let (ran, waited) = (Duration::ZERO, Duration::ZERO);
+        let plan = Plan { name, request, image, stop: stopped, until, ran, waited, was_interrupted: false };
         let inner = Arc::clone(self);
         tokio::spawn(async move { inner.run_training_job(plan).await });
         Ok(json!({"TrainingJobArn": arn}))
@@ -286,6 +315,11 @@ impl Inner {
                 End::MaxRuntimeExceeded => {
                     ("Stopped", "MaxRuntimeExceeded", "Training job runtime exceeded MaxRuntimeInSeconds")
                 }
+                End::MaxWaitTimeExceeded => (
+                    "Stopped",
+                    "MaxWaitTimeExceeded",
+                    "Training job exceeded MaxWaitTimeInSeconds, waiting for spot capacity included",
+                ),
                 End::Stopped => ("Stopped", "Stopped", "Training job stopped"),
                 End::Completed if stopping => ("Stopped", "Stopped", "Training job stopped"),
                 End::Completed => ("Completed", "Completed", "Training job completed"),
@@ -294,7 +328,9 @@ impl Inner {
             if let Some(started) = record.get("TrainingStartTime").and_then(Value::as_f64) {
                 let seconds = (ended - started).ceil().max(1.0) as i64;
                 set(record, "TrainingTimeInSeconds", seconds);
-                set(record, "BillableTimeInSeconds", seconds);
+                // Waiting for capacity is not billed.
+                let billable = (ended - started - plan.waited.as_secs_f64()).ceil().max(1.0) as i64;
+                set(record, "BillableTimeInSeconds", billable);
             }
             set(record, "TrainingEndTime", ended);
             if let End::Failed(reason) = end {
@@ -312,7 +348,7 @@ impl Inner {
             if text(&job.record, "TrainingJobStatus") != Some("InProgress") {
                 return;
             }
-            if secondary == "Training" {
+            if secondary == "Training" && !job.record.contains_key("TrainingStartTime") {
                 set(&mut job.record, "TrainingStartTime", now());
             }
             advance(&mut job.record, None, secondary, message);
@@ -320,23 +356,62 @@ impl Inner {
         self.announce_training_job(&plan.name);
     }
 
+    /// Runs the job on one instance after another, until it ends or its time is over.
     async fn train(&self, plan: &mut Plan) -> End {
+        loop {
+            match self.attempt(plan).await {
+                Attempt::Ended(end) => return end,
+                Attempt::Interrupted => {}
+            }
+            let taken = Instant::now();
+            self.move_on(plan, "Interrupted", "The spot capacity was taken; waiting for capacity");
+            let mut stop = plan.stop.clone();
+            let back = async {
+                tokio::time::sleep(PHASE).await;
+                while self.config.faults.has(Fault::SpotNeverReturns) {
+                    tokio::time::sleep(PHASE).await;
+                }
+            };
+            let end = tokio::select! {
+                () = back => None,
+                () = container::asked(&mut stop) => Some(End::Stopped),
+                () = over(plan.until) => Some(End::MaxWaitTimeExceeded),
+            };
+            plan.waited += taken.elapsed();
+            if let Some(end) = end {
+                return end;
+            }
+            self.move_on(plan, "Starting", "Starting the training job");
+        }
+    }
+
+    /// Runs the job on one instance, whose disk holds nothing but what is brought there.
+    async fn attempt(&self, plan: &mut Plan) -> Attempt {
         let mut stop = plan.stop.clone();
         let folder = self.config.state_dir.join("jobs").join(&plan.name);
         let tree = match lay_out(&folder, plan) {
             Ok(tree) => tree,
-            Err(error) => return End::Failed(format!("InternalServerError: the job's folders: {error}")),
+            Err(error) => {
+                return End::Failed(format!("InternalServerError: the job's folders: {error}")).into();
+            }
+        };
+        let mut checkpoints = match Checkpoints::of(&plan.request, &tree, &self.backend) {
+            Ok(checkpoints) => checkpoints,
+            Err(error) => return End::Failed(format!("ClientError: CheckpointConfig: {error}")).into(),
         };
         let prepared = async {
             tokio::time::sleep(PHASE).await;
             self.move_on(plan, "Downloading", "Downloading input data");
+            if let Some(checkpoints) = &mut checkpoints {
+                checkpoints.restore().await?;
+            }
             self.download_channels(plan, &tree).await
         };
         tokio::select! {
             result = prepared => if let Err(error) = result {
-                return End::Failed(format!("ClientError: Data download failed: {error}"));
+                return End::Failed(format!("ClientError: Data download failed: {error}")).into();
             },
-            () = container::asked(&mut stop) => return End::Stopped,
+            () = container::asked(&mut stop) => return End::Stopped.into(),
         }
 
         self.move_on(plan, "Training", "Training image download completed. Training in progress.");
@@ -345,7 +420,7 @@ impl Inner {
         if let Some(program) = entrypoint.first().filter(|program| *program != PROGRAM) {
             return End::Failed(format!(
                 "AlgorithmError: CannotStartContainerError. {program} is not in the image, whose program is {PROGRAM}"
-            ));
+            )).into();
         }
         let mut args: Vec<String> = entrypoint.into_iter().skip(1).collect();
         args.extend(strings(algorithm.get("ContainerArguments")));
@@ -358,7 +433,7 @@ impl Inner {
             format!("{}/algo-1-{}", plan.name, milliseconds(now())),
         ) {
             Ok(log) => log,
-            Err(error) => return End::Failed(format!("InternalServerError: the job's log: {error}")),
+            Err(error) => return End::Failed(format!("InternalServerError: the job's log: {error}")).into(),
         };
         let mut env =
             self.environment(tree.root(), plan.request.get("Environment").and_then(Value::as_object));
@@ -374,29 +449,80 @@ impl Inner {
         };
         let process = match self.spawner.spawn(&launch).await {
             Ok(process) => process,
-            Err(error) => return End::Failed(format!("AlgorithmError: CannotStartContainerError. {error}")),
+            Err(error) => {
+                return End::Failed(format!("AlgorithmError: CannotStartContainerError. {error}")).into();
+            }
         };
-        let seconds = plan.request["StoppingCondition"]["MaxRuntimeInSeconds"]
-            .as_u64()
-            .unwrap_or(DEFAULT_RUNTIME as u64);
-        let finish = container::watch(&process, &mut stop, Duration::from_secs(seconds)).await;
+        let finish = self.watch(plan, &process, &mut stop, &mut checkpoints).await;
+        if let Some(checkpoints) = &mut checkpoints
+            && let Err(error) = checkpoints.copy().await
+        {
+            tracing::warn!(%error, job = plan.name, "the last checkpoint was not copied");
+        }
+        let Some(finish) = finish else { return Attempt::Interrupted };
         if let Finish::Exited(exit) = finish
             && exit.code() != 0
         {
             let message = tree.message("output/failure").unwrap_or_default();
-            return End::Failed(format!("AlgorithmError: {message}, exit code: {}", exit.code()));
+            return End::Failed(format!("AlgorithmError: {message}, exit code: {}", exit.code())).into();
         }
 
         // A stopped job keeps what its algorithm saved, as in AWS.
         self.move_on(plan, "Uploading", "Uploading generated training model");
         if let Err(error) = self.upload_results(plan, &tree).await {
-            return End::Failed(format!("ClientError: Artifact upload failed: {error}"));
+            return End::Failed(format!("ClientError: Artifact upload failed: {error}")).into();
         }
-        match finish {
+        let end = match finish {
             Finish::Exited(_) => End::Completed,
             Finish::Stopped => End::Stopped,
+            Finish::OutOfTime if plan.until.is_some_and(|until| until <= Instant::now()) => {
+                End::MaxWaitTimeExceeded
+            }
             Finish::OutOfTime => End::MaxRuntimeExceeded,
+        };
+        end.into()
+    }
+
+    /// Waits for the container's end, while its checkpoints are copied; `None` when the instance is taken from it,
+    /// which it is told, as of any other end, by SIGTERM.
+    async fn watch(
+        &self,
+        plan: &mut Plan,
+        process: &Process,
+        stop: &mut watch::Receiver<bool>,
+        checkpoints: &mut Option<Checkpoints>,
+    ) -> Option<Finish> {
+        let runtime = plan.request["StoppingCondition"]["MaxRuntimeInSeconds"].as_u64();
+        let runtime = Duration::from_secs(runtime.unwrap_or(DEFAULT_RUNTIME as u64)).saturating_sub(plan.ran);
+        let wait = plan.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let most = wait.map_or(runtime, |wait| wait.min(runtime));
+        let faults = &self.config.faults;
+        let is_taken = flag(&plan.request, "EnableManagedSpotTraining")
+            && !plan.was_interrupted
+            && (faults.has(Fault::SpotInterrupted) || faults.has(Fault::SpotNeverReturns));
+        let begun = Instant::now();
+        let beside = async {
+            match checkpoints {
+                Some(checkpoints) => {
+                    checkpoints.first().await;
+                    if !is_taken {
+                        checkpoints.keep_copying().await;
+                    }
+                }
+                None if is_taken => tokio::time::sleep(PHASE * 10).await,
+                None => std::future::pending().await,
+            }
+        };
+        let finish = tokio::select! {
+            finish = container::watch(process, stop, most) => Some(finish),
+            () = beside => None,
+        };
+        if finish.is_none() {
+            plan.was_interrupted = true;
+            process.stop(GRACE).await;
         }
+        plan.ran += begun.elapsed();
+        finish
     }
 
     async fn download_channels(&self, plan: &Plan, tree: &Tree) -> Result<(), StagingError> {
@@ -452,6 +578,7 @@ impl Inner {
                     "ResourceConfig",
                     "VpcConfig",
                     "StoppingCondition",
+                    "CheckpointConfig",
                     "ModelArtifacts",
                     "EnableNetworkIsolation",
                     "EnableInterContainerTrafficEncryption",
@@ -476,6 +603,14 @@ impl Inner {
             resource: arn,
             detail: Value::Object(detail),
         });
+    }
+}
+
+/// Waits until then; for ever where there is no such time.
+async fn over(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -565,6 +700,10 @@ fn refuse_what_contradicts(request: &Object) -> Result<(), AwsError> {
         Location::parse(source["S3Uri"].as_str().unwrap_or_default())
             .map_err(|error| validation(error.to_string()))?;
     }
+    if let Some(config) = request.get("CheckpointConfig") {
+        Location::parse(config["S3Uri"].as_str().unwrap_or_default())
+            .map_err(|error| validation(error.to_string()))?;
+    }
     Location::parse(request["OutputDataConfig"]["S3OutputPath"].as_str().unwrap_or_default())
         .map_err(|error| validation(error.to_string()))?;
     Ok(())
@@ -572,6 +711,9 @@ fn refuse_what_contradicts(request: &Object) -> Result<(), AwsError> {
 
 fn lay_out(folder: &std::path::Path, plan: &Plan) -> std::io::Result<Tree> {
     let root: PathBuf = folder.join("ml");
+    if root.exists() {
+        std::fs::remove_dir_all(&root)?;
+    }
     let tree = Tree::create(root)?;
     let parameters = plan.request.get("HyperParameters").cloned().unwrap_or_else(|| json!({}));
     tree.write_json("input/config/hyperparameters.json", &parameters)?;
@@ -621,7 +763,10 @@ fn advance(record: &mut Object, status: Option<&str>, secondary: &str, message: 
             last["EndTime"] = json!(at);
         }
         let mut next = json!({"Status": secondary, "StartTime": at, "StatusMessage": message});
-        if matches!(secondary, "Completed" | "Failed" | "Stopped" | "MaxRuntimeExceeded") {
+        if matches!(
+            secondary,
+            "Completed" | "Failed" | "Stopped" | "MaxRuntimeExceeded" | "MaxWaitTimeExceeded"
+        ) {
             next["EndTime"] = json!(at);
         }
         transitions.push(next);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::account::{Account, DIGEST, INDEX};
 use super::{ROLE, event, until};
+use crate::service::Fault;
 
 fn job(account: &Account, name: &str) -> Value {
     json!({
@@ -272,6 +273,64 @@ async fn spot_needs_a_wait_that_covers_the_run() {
     request["StoppingCondition"]["MaxWaitTimeInSeconds"] = json!(3600);
     account.call("CreateTrainingJob", request).await;
     assert_eq!(ended(&account, "spot").await["TrainingJobStatus"], "Completed");
+}
+
+fn spot(account: &Account, name: &str, wait: u32) -> Value {
+    let mut request = job(account, name);
+    request["EnableManagedSpotTraining"] = json!(true);
+    request["StoppingCondition"] = json!({"MaxRuntimeInSeconds": wait, "MaxWaitTimeInSeconds": wait});
+    request["CheckpointConfig"] = json!({"S3Uri": "s3://lockstep-work/checkpoints/1/"});
+    request["Environment"] = json!({"FAKE_MODE": "spot"});
+    request
+}
+
+fn statuses(job: &Value) -> Vec<&str> {
+    let transitions = job["SecondaryStatusTransitions"].as_array().unwrap();
+    transitions.iter().map(|transition| transition["Status"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spot_job_that_is_interrupted_starts_again_on_an_empty_disk_with_its_checkpoints() {
+    let account = account().await;
+    account.fault(Fault::SpotInterrupted);
+    account.call("CreateTrainingJob", spot(&account, "interrupted", 600)).await;
+    let job = ended(&account, "interrupted").await;
+    assert_eq!(job["TrainingJobStatus"], "Completed", "{job:#}");
+    assert_eq!(
+        statuses(&job),
+        [
+            "Starting",
+            "Downloading",
+            "Training",
+            "Interrupted",
+            "Starting",
+            "Downloading",
+            "Training",
+            "Uploading",
+            "Completed"
+        ]
+    );
+    assert_eq!(account.get("lockstep-work/checkpoints/1/step").unwrap(), "7");
+    let model = "lockstep-work/runs/1/training/interrupted/output/model";
+    assert_eq!(account.get(&format!("{model}/step")).unwrap(), "7");
+    assert!(job["BillableTimeInSeconds"].as_i64() <= job["TrainingTimeInSeconds"].as_i64());
+    event(&account, "SageMaker Training Job State Change", |job| job["SecondaryStatus"] == "Interrupted")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spot_job_without_capacity_ends_when_its_wait_is_over() {
+    let account = account().await;
+    account.fault(Fault::SpotNeverReturns);
+    account.call("CreateTrainingJob", spot(&account, "waits", 3)).await;
+    let job = ended(&account, "waits").await;
+    assert_eq!(
+        (job["TrainingJobStatus"].as_str(), job["SecondaryStatus"].as_str()),
+        (Some("Stopped"), Some("MaxWaitTimeExceeded")),
+        "{job:#}"
+    );
+    assert_eq!(account.get("lockstep-work/checkpoints/1/step").unwrap(), "7");
+    assert!(job["BillableTimeInSeconds"].as_i64() < job["TrainingTimeInSeconds"].as_i64(), "{job:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
