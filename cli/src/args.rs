@@ -548,6 +548,7 @@ mod tests {
             "rejected",
             "loose-request",
             "too-dear",
+            "spot-never-returns",
             "endpoint-rolls-back",
             "bad-canary",
         ] {

@@ -30,6 +30,8 @@ pub(crate) enum Break {
     WrongAnswers,
     /// The request caps its own cost below what its jobs could cost: CostCapExceeded.
     TooDear,
+    /// The job's spot capacity is taken and does not come back: TrainingStopped.
+    SpotNeverReturns,
     /// A good version serves; the next one fails to and is rolled back: DeploymentRolledBack.
     EndpointRollsBack,
     /// A good version serves; the next one answers errors to the traffic that its canary gets: DeploymentRolledBack.
@@ -38,6 +40,9 @@ pub(crate) enum Break {
 
 /// How long `scan-never-finishes` waits for the scan. Fifteen minutes, the default, show nothing more.
 const SHORT_SCAN_SECONDS: u32 = 20;
+
+/// How long `spot-never-returns` waits for capacity.
+const SHORT_WAIT_SECONDS: u32 = 30;
 
 impl Break {
     /// The error that the run must end in.
@@ -54,6 +59,7 @@ impl Break {
             Break::LooseRequest => ErrorName::PolicyViolation,
             Break::WrongAnswers => ErrorName::SmokeTestFailed,
             Break::TooDear => ErrorName::CostCapExceeded,
+            Break::SpotNeverReturns => ErrorName::TrainingStopped,
             Break::EndpointRollsBack | Break::BadCanary => ErrorName::DeploymentRolledBack,
         }
     }
@@ -81,6 +87,7 @@ impl Break {
             Break::LooseRequest => "the request asks for a perplexity below 50, where policy asks for less",
             Break::WrongAnswers => "the request expects answers that the model does not give",
             Break::TooDear => "the request lets its run cost one cent",
+            Break::SpotNeverReturns => "the job's spot capacity is taken and does not come back",
             Break::EndpointRollsBack => "the endpoint's second version fails to come into service",
             Break::BadCanary => {
                 "the endpoint's second version answers errors to the half of the traffic that it gets"
@@ -98,6 +105,7 @@ impl Break {
             Break::ScanNeverFinishes => Some(Fault::ScanNeverFinishes),
             Break::EndpointRollsBack => Some(Fault::EndpointRollsBack),
             Break::BadCanary => Some(Fault::BadCanary),
+            Break::SpotNeverReturns => Some(Fault::SpotNeverReturns),
             Break::TrainingCrash
             | Break::BadMetrics
             | Break::Rejected
@@ -154,6 +162,10 @@ impl Break {
                 if let Some(request) = request.as_object_mut() {
                     request.insert("cost_cap_usd".to_owned(), json!(0.01));
                 }
+            }
+            Break::SpotNeverReturns => {
+                set(request, "training", "max_runtime_seconds", json!(SHORT_WAIT_SECONDS));
+                set(request, "training", "spot", json!({"max_wait_seconds": SHORT_WAIT_SECONDS}));
             }
             Break::BadCanary => {
                 set(request, "endpoint", "instance_count", json!(2));

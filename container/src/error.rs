@@ -142,8 +142,16 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What lies in the checkpoint folder is not what this training left there.
+    #[error("{path}: {detail}; empty the checkpoints' place, or start a new run", path = .path.display())]
+    SnapshotInvalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
     /// SIGTERM arrived: StopTrainingJob, a spot interruption, or a scale-in.
-    #[error("stopped by SIGTERM {during}; nothing was saved")]
+    #[error("stopped by SIGTERM {during}; no model was saved")]
     Stopped {
         /// What was going on.
         during: String,

@@ -2,40 +2,64 @@
 
 use candle_core::Var;
 use candle_core::backprop::GradStore;
-use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::hyperparameters::Hyperparameters;
 use crate::model::Model;
+use crate::optimizer::AdamW;
+use crate::snapshot::Snapshots;
 use crate::stop::Stop;
 use crate::{Error, loss, progress};
 
 /// Lines of progress in a whole run, about.
 const LINES: usize = 40;
+/// Snapshots in a whole run, about; one more when the platform asks the job to end.
+const SNAPSHOTS: usize = 10;
 
-/// Trains the variables of a model on sequences of tokens. Returns the number of steps done.
+/// Trains the variables of a model on sequences of tokens, from the first step or from where a snapshot says. Returns
+/// the number of steps done, those before the snapshot included.
 pub fn fit(
     model: &Model,
-    variables: &[Var],
+    named: &[(String, Var)],
     samples: &[Vec<u32>],
     with: &Hyperparameters,
     stop: &Stop,
+    snapshots: Option<&Snapshots>,
 ) -> Result<usize, Error> {
     let in_epoch = samples.len().div_ceil(with.batch_size);
     let total = in_epoch.saturating_mul(with.epochs).min(with.max_steps.unwrap_or(usize::MAX));
     let every = (total / LINES).max(1);
-    let parameters = ParamsAdamW { lr: 0.0, weight_decay: with.weight_decay, ..ParamsAdamW::default() };
-    let mut optimizer = AdamW::new(variables.to_vec(), parameters)?;
+    let keep_every = (total / SNAPSHOTS).max(1);
+    let variables: Vec<Var> = named.iter().map(|(_, variable)| variable.clone()).collect();
+    let variables = variables.as_slice();
+    let mut optimizer = AdamW::new(variables, with.weight_decay)?;
+    if let Some(snapshots) = snapshots
+        && snapshots.take_up(named, &mut optimizer)?
+    {
+        progress::line(format_args!("takes up a snapshot: step {} of {total} was done", optimizer.steps));
+    }
+    let done = optimizer.steps;
     let mut step = 0;
     for epoch in 0..with.epochs {
         for batch in batches(samples, with.batch_size, with.seed.wrapping_add(epoch as u64)) {
             if step == total {
                 return Ok(step);
             }
-            stop.check(|| format!("in training, at step {step} of {total}"))?;
-            optimizer.set_learning_rate(learning_rate(with, step, total));
+            // The order is the seed's: what was done before is passed over.
+            if step < done {
+                step += 1;
+                continue;
+            }
+            if let Err(stopped) = stop.check(|| format!("in training, at step {step} of {total}")) {
+                if let Some(snapshots) = snapshots.filter(|_| step > done) {
+                    snapshots.keep(named, &optimizer)?;
+                    progress::line(format_args!("keeps a snapshot of step {step} of {total}"));
+                }
+                return Err(stopped);
+            }
+            let rate = learning_rate(with, step, total);
             step += 1;
             let (loss, _) = loss::mean(model, &batch)?;
             let value = f64::from(loss.to_scalar::<f32>()?);
@@ -44,13 +68,19 @@ pub fn fit(
             if !value.is_finite() || !norm.is_finite() {
                 return Err(Error::Diverged { step, loss: value });
             }
-            optimizer.step(&gradients)?;
+            optimizer.step(&gradients, rate)?;
             if step.is_multiple_of(every) || step == total || step == 1 {
                 let epochs = with.epochs;
                 progress::line(format_args!(
                     "epoch {}/{epochs} step {step}/{total} train_loss={value:.4}",
                     epoch + 1
                 ));
+            }
+            if let Some(snapshots) = snapshots
+                && step.is_multiple_of(keep_every)
+                && step < total
+            {
+                snapshots.keep(named, &optimizer)?;
             }
         }
     }
@@ -141,7 +171,7 @@ mod tests {
             // One step first: an adapter's lower half has a zero gradient as long as its upper half is zero.
             let samples = samples();
             let once = Hyperparameters { max_steps: Some(1), ..with.clone() };
-            fit(&trainable.model, &trainable.variables(), &samples, &once, &Stop::default()).unwrap();
+            fit(&trainable.model, &trainable.named(), &samples, &once, &Stop::default(), None).unwrap();
             let batch: Vec<&[u32]> = samples.iter().map(Vec::as_slice).collect();
             let gradients = loss::mean(&trainable.model, &batch).unwrap().0.backward().unwrap();
             assert!(!trainable.named().is_empty());
@@ -158,8 +188,9 @@ mod tests {
         for with in methods() {
             let run = |with: &Hyperparameters| {
                 let trainable = Trainable::new(specimen::config(), specimen::weights(), with).unwrap();
-                let steps = fit(&trainable.model, &trainable.variables(), &samples(), with, &Stop::default())
-                    .unwrap();
+                let steps =
+                    fit(&trainable.model, &trainable.named(), &samples(), with, &Stop::default(), None)
+                        .unwrap();
                 assert_eq!(steps, 4 * 8);
                 trainable.weights().unwrap()
             };
@@ -180,7 +211,7 @@ mod tests {
             let none = Hyperparameters { max_steps: Some(0), ..with };
             for with in [idle, none] {
                 let trainable = Trainable::new(specimen::config(), specimen::weights(), &with).unwrap();
-                fit(&trainable.model, &trainable.variables(), &samples(), &with, &Stop::default()).unwrap();
+                fit(&trainable.model, &trainable.named(), &samples(), &with, &Stop::default(), None).unwrap();
                 assert_eq!(mean(trainable.weights().unwrap()), mean(specimen::weights()));
             }
         }
@@ -192,8 +223,35 @@ mod tests {
         let trainable = Trainable::new(specimen::config(), specimen::weights(), &with).unwrap();
         let stop = Stop::default();
         stop.ask();
-        let error = fit(&trainable.model, &trainable.variables(), &samples(), &with, &stop).unwrap_err();
+        let error = fit(&trainable.model, &trainable.named(), &samples(), &with, &stop, None).unwrap_err();
         assert_eq!((error.exit_code(), error.to_string().contains("at step 0 of 32")), (143, true));
+    }
+
+    #[test]
+    fn a_training_that_was_interrupted_ends_in_the_bytes_of_one_that_was_not() {
+        for with in methods() {
+            let train = |with: &Hyperparameters, snapshots: Option<&Snapshots>, stop: &Stop| {
+                let trainable = Trainable::new(specimen::config(), specimen::weights(), with).unwrap();
+                let result = fit(&trainable.model, &trainable.named(), &samples(), with, stop, snapshots);
+                result.map(|_| safetensors::serialize(trainable.weights().unwrap(), None).unwrap())
+            };
+            let whole = train(&with, None, &Stop::default()).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let snapshots = Snapshots::in_folder(folder.path(), "this one".to_owned()).unwrap();
+            // Another thread's SIGTERM, as soon as there is a first snapshot to go on from.
+            let stop = Stop::default();
+            let (asked, place) = (stop.clone(), folder.path().to_owned());
+            let terminated = std::thread::spawn(move || {
+                while std::fs::read_dir(&place).unwrap().next().is_none() {
+                    std::thread::yield_now();
+                }
+                asked.ask();
+            });
+            let stopped = train(&with, Some(&snapshots), &stop).unwrap_err();
+            terminated.join().unwrap();
+            assert!(!stopped.to_string().contains("at step 0 "), "{stopped}");
+            assert_eq!(train(&with, Some(&snapshots), &Stop::default()).unwrap(), whole);
+        }
     }
 
     #[test]
@@ -202,7 +260,7 @@ mod tests {
         let weights = specimen::weights().into_iter().map(|(name, w)| (name, (w * 1e30).unwrap())).collect();
         let trainable = Trainable::new(specimen::config(), weights, &with).unwrap();
         let error =
-            fit(&trainable.model, &trainable.variables(), &samples(), &with, &Stop::default()).unwrap_err();
+            fit(&trainable.model, &trainable.named(), &samples(), &with, &Stop::default(), None).unwrap_err();
         assert!(matches!(error, Error::Diverged { step: 1, .. }), "{error}");
     }
 

@@ -42,6 +42,12 @@ impl Layout {
         self.root.join("input/data/training")
     }
 
+    /// What SageMaker copies to S3 while the job runs, and back when it starts again; there only for a job that asked
+    /// for it.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
     /// Where training leaves the model and where serving finds it.
     pub fn model(&self) -> PathBuf {
         self.root.join("model")

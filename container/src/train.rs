@@ -10,6 +10,7 @@ use crate::hyperparameters::{Hyperparameters, Method};
 use crate::layout::Layout;
 use crate::lora::Adapters;
 use crate::model::{Config, Model};
+use crate::snapshot::Snapshots;
 use crate::stop::Stop;
 use crate::weights::Weights;
 use crate::{Error, dataset, progress};
@@ -34,7 +35,10 @@ pub fn train(layout: &Layout, stop: &Stop) -> Result<(), Error> {
         count(trainable.variables().iter().map(Var::as_tensor)),
         count(base.weights.values()),
     ));
-    let steps = fit(&trainable.model, &trainable.variables(), &samples, &with, stop)?;
+    let tokens: usize = samples.iter().map(Vec::len).sum();
+    let training = format!("{with:?} on {} samples of {tokens} tokens", samples.len());
+    let snapshots = Snapshots::in_folder(&layout.checkpoints(), training);
+    let steps = fit(&trainable.model, &trainable.named(), &samples, &with, stop, snapshots.as_ref())?;
     stop.check(|| "after the last step".to_owned())?;
     base.save(&trainable.weights()?, &layout.model())?;
     progress::line(format_args!("saved the model after {steps} steps"));

@@ -83,6 +83,15 @@ fn a_run_that_could_cost_more_than_its_request_allows_ends_in_cost_cap_exceeded(
     }
 }
 
+/// What it left to go on from stays, for the bucket's lifecycle to forget.
+#[test]
+fn a_job_whose_spot_capacity_does_not_come_back_ends_in_training_stopped() {
+    let finished = refused("spot-never-returns", "TrainingStopped");
+    assert!(finished.output.contains("MaxWaitTimeExceeded"), "{}", finished.output);
+    assert_eq!(finished.summary["left"]["endpoints"], 0, "{}", finished.output);
+    assert_eq!(finished.summary["left"]["models"], 0, "{}", finished.output);
+}
+
 #[test]
 fn trap_deployment_an_endpoint_that_rolls_back_keeps_serving_what_it_served() {
     let finished = refused("endpoint-rolls-back", "DeploymentRolledBack");

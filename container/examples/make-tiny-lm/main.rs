@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         samples.extend(windows(&start.sequence(text)?, config.max_position_embeddings));
     }
     let trainable = Trainable::new(config, start.weights, &with)?;
-    fit(&trainable.model, &trainable.variables(), &samples, &with, &Stop::default())?;
+    fit(&trainable.model, &trainable.named(), &samples, &with, &Stop::default(), None)?;
     container::weights::save(&model.join("model.safetensors"), &trainable.weights()?)?;
 
     score("base", Checkpoint::load(&model)?, &held_out, &Stop::default())?;

@@ -4,9 +4,9 @@ use aws_sdk_sagemaker::{
     Client,
     operation::describe_training_job::DescribeTrainingJobOutput,
     types::{
-        AlgorithmSpecification, Channel, DataSource, OutputCompressionType, OutputDataConfig, ResourceConfig,
-        S3DataDistribution, S3DataSource, S3DataType, StoppingCondition, Tag, TrainingInputMode,
-        TrainingInstanceType, VpcConfig,
+        AlgorithmSpecification, Channel, CheckpointConfig, DataSource, OutputCompressionType,
+        OutputDataConfig, ResourceConfig, S3DataDistribution, S3DataSource, S3DataType, StoppingCondition,
+        Tag, TrainingInputMode, TrainingInstanceType, VpcConfig,
     },
 };
 use contract::{Acquired, RunPlan, takes_volume_key};
@@ -30,6 +30,17 @@ fn channel(name: &str, uri: String) -> Channel {
 /// The key prefix of what the job writes, uncompressed so that each file can be hashed by version.
 pub fn output_prefix(plan: &RunPlan) -> String {
     format!("{}training/{}/output/model/", plan.run_id.prefix(), plan.run_id.training_job())
+}
+
+/// The key prefix of what a spot job keeps, to go on from after an interruption: a place of the run's own, empty when the
+/// job begins. It lies outside `runs/` so that the bucket's lifecycle can forget it.
+pub fn checkpoint_prefix(plan: &RunPlan) -> String {
+    format!("checkpoints/{}/", plan.run_id)
+}
+
+fn checkpoint_uri(settings: &Settings, plan: &RunPlan) -> Option<String> {
+    let is_spot = plan.request.training.spot.is_some();
+    is_spot.then(|| format!("s3://{}/{}", settings.work_bucket, checkpoint_prefix(plan)))
 }
 
 /// Starts the job; that it exists already is no failure, since its name is derived from the run.
@@ -57,6 +68,9 @@ pub async fn start(
     if let Some(spot) = &training.spot {
         stopping = stopping.max_wait_time_in_seconds(as_i32(spot.max_wait_seconds));
     }
+    // Written under the bucket's own key, since SageMaker takes none here.
+    let checkpoints =
+        checkpoint_uri(settings, plan).map(|uri| CheckpointConfig::builder().s3_uri(uri).build());
     let vpc = VpcConfig::builder()
         .set_subnets(Some(settings.subnets.clone()))
         .set_security_group_ids(Some(settings.security_groups.clone()));
@@ -86,6 +100,7 @@ pub async fn start(
         .enable_inter_container_traffic_encryption(true)
         .enable_managed_spot_training(training.spot.is_some())
         .stopping_condition(stopping.build())
+        .set_checkpoint_config(checkpoints)
         .tags(Tag::builder().key("lockstep:run").value(plan.run_id.as_str()).build())
         .send()
         .await;
@@ -113,7 +128,7 @@ pub async fn describe(
     }
 }
 
-/// The job is the one that this run asked for: image and inputs (invariant 3).
+/// The job is the one that this run asked for: image, inputs and what it may go on from (invariants 3 and 11).
 ///
 /// # Errors
 /// [`TrainError::Foreign`].
@@ -141,6 +156,10 @@ pub fn is_ours(
     inputs.sort();
     if inputs != expected {
         return foreign("input");
+    }
+    let checkpoints = job.checkpoint_config().and_then(|config| config.s3_uri());
+    if checkpoints != checkpoint_uri(settings, plan).as_deref() {
+        return foreign("place of checkpoints");
     }
     if job.enable_network_isolation() != Some(true) {
         return foreign("network isolation");

@@ -26,6 +26,14 @@ pub enum TrainError {
     /// What the job read is not what the request pinned.
     #[error("{0}")]
     DataChanged(Change),
+    /// Somebody left a checkpoint before the job that alone leaves any began.
+    #[error(
+        "`{object}` lies where the job would go on from, and no job wrote it: see who did, and start a new run"
+    )]
+    CheckpointPlanted {
+        /// Where it lies.
+        object: String,
+    },
     /// A job of this name exists and is not the one that was asked for.
     #[error("training job `{job}` exists with another {field}")]
     Foreign {
@@ -67,7 +75,7 @@ impl Refusal for TrainError {
             Self::Failed { .. } | Self::Foreign { .. } => ErrorName::TrainingFailed,
             Self::Stopped { .. } => ErrorName::TrainingStopped,
             Self::Promotion(_) | Self::OtherModel { .. } | Self::NotPromoting => ErrorName::PromotionRefused,
-            Self::DataChanged(_) => ErrorName::DataChanged,
+            Self::DataChanged(_) | Self::CheckpointPlanted { .. } => ErrorName::DataChanged,
             Self::Runtime(error) => error.name(),
         }
     }

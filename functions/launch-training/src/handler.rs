@@ -83,6 +83,7 @@ impl LaunchTraining {
             token,
             expected: None,
         };
+        self.nothing_to_go_on_from(&plan, &job).await?;
         // The wait first: the job's event may come before this function returns.
         self.callback.coordination().put_wait(&wait).await?;
         aws::start(&self.sagemaker, &self.settings, &plan, acquired).await?;
@@ -108,7 +109,7 @@ impl LaunchTraining {
         if job.training_job_status() == Some(&TrainingJobStatus::InProgress) {
             self.stop(&name).await?;
         }
-        policy::ended_well(&name, job.training_job_status(), job.failure_reason())?;
+        policy::ended_well(&name, job.training_job_status(), job.secondary_status(), job.failure_reason())?;
         aws::is_ours(&job, &self.settings, &plan, acquired)?;
         self.inputs_unchanged(&plan, acquired).await?;
 
@@ -209,6 +210,23 @@ impl LaunchTraining {
         match changes.into_iter().flatten().next() {
             Some(change) => Err(TrainError::DataChanged(change)),
             None => Ok(()),
+        }
+    }
+
+    /// A job reads what lies in its checkpoints' place before it begins: nothing may lie there that it did not leave
+    /// itself (invariant 11).
+    async fn nothing_to_go_on_from(&self, plan: &RunPlan, job: &str) -> Result<(), TrainError> {
+        if plan.request.training.spot.is_none() || aws::describe(&self.sagemaker, job).await?.is_some() {
+            return Ok(());
+        }
+        let prefix = aws::checkpoint_prefix(plan);
+        let found = self.inputs.latest_versions(&self.settings.work_bucket, &prefix).await?;
+        match found.into_keys().next() {
+            None => Ok(()),
+            Some(path) => {
+                let object = format!("s3://{}/{prefix}{path}", self.settings.work_bucket);
+                Err(TrainError::CheckpointPlanted { object })
+            }
         }
     }
 

@@ -96,6 +96,28 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
+  # A spot job's checkpoints are read by that job alone, while it runs: what is written to again stays.
+  dynamic "rule" {
+    for_each = each.key == "work" ? ["checkpoints/"] : []
+
+    content {
+      id     = "forget-training-checkpoints"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      expiration {
+        days = var.abort_uploads_after_days
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = 1
+      }
+    }
+  }
+
   # What was taken over lies in `artifacts/` and in the evidence.
   dynamic "rule" {
     for_each = each.key == "intake" ? ["promotions/"] : []
@@ -227,6 +249,20 @@ locals {
         Principal = "*"
         Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
         Resource  = [for prefix in keys(local.write_once) : "${local.bucket_arns["work"]}/${prefix}/*"]
+      },
+      {
+        # A job goes on from its checkpoints: nobody else is to say from where. The account's root could change this
+        # policy, so that naming it gives nothing away; some accounts that speak AWS's protocol move jobs' data as root.
+        Sid       = "WriteCheckpointsAsJobsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${local.bucket_arns["work"]}/checkpoints/*"
+        Condition = {
+          ArnNotLike = {
+            "aws:PrincipalArn" = concat(local.role_principals["job"], ["arn:${local.partition}:iam::${local.account_id}:root"])
+          }
+        }
       },
       {
         Sid       = "WriteCodeAsTheDeployerOnly"

@@ -78,11 +78,18 @@ locals {
         Resource = ["${local.work}/runs/*/evaluation/*", "${local.work}/runs/*/training/*"]
       },
       {
+        # A spot job goes on from what it left before its capacity was taken.
+        Sid      = "KeepCheckpoints"
+        Effect   = "Allow"
+        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+        Resource = "${local.work}/checkpoints/*"
+      },
+      {
         Sid       = "ListInput"
         Effect    = "Allow"
         Action    = "s3:ListBucket"
         Resource  = local.work
-        Condition = { StringLike = { "s3:prefix" = concat(["artifacts/*", "models/*", "runs/*"], [for prefix in concat(local.policy.data.training_prefixes, local.policy.data.evaluation_prefixes) : "${prefix}*"]) } }
+        Condition = { StringLike = { "s3:prefix" = concat(["artifacts/*", "checkpoints/*", "models/*", "runs/*"], [for prefix in concat(local.policy.data.training_prefixes, local.policy.data.evaluation_prefixes) : "${prefix}*"]) } }
       },
     ])
 

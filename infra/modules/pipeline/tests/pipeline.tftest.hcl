@@ -129,8 +129,8 @@ run "encrypts_and_keeps" {
       for purpose, config in aws_s3_bucket_lifecycle_configuration.this : [
         for rule in config.rule : "${purpose} ${rule.filter[0].prefix}" if length(rule.noncurrent_version_expiration) > 0 || length(rule.expiration) > 0
       ]
-    ])) == toset(["intake promotions/", "work runs/"])
-    error_message = "Nothing may expire but the former versions of what runs keep in the work bucket, and what was carried to be promoted."
+    ])) == toset(["intake promotions/", "work checkpoints/", "work runs/"])
+    error_message = "Nothing may expire but the former versions of what runs keep in the work bucket, spot jobs' checkpoints, and what was carried to be promoted."
   }
   assert {
     condition     = one(aws_dynamodb_table.coordination.server_side_encryption).enabled && one(aws_dynamodb_table.coordination.point_in_time_recovery).enabled && one(aws_dynamodb_table.coordination.ttl).enabled
