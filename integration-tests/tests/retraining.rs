@@ -3,20 +3,25 @@
 use std::fs;
 
 use evidence::{Record, RunStatus, TrustRoot, verify_run};
-use integration_tests::Demo;
+use integration_tests::{Demo, Finished, Kept, root};
+use local::wire::Wire;
 use serde_json::Value;
 
 #[test]
 fn drift_starts_a_run_whose_record_names_the_event_and_holds_the_report() {
     let folder = tempfile::tempdir().expect("a folder");
     let export = folder.path().join("d");
-    let finished = Demo::new(&["--drift", "--export", &export.display().to_string()]).run();
-    assert_eq!(
-        (finished.code, &finished.summary["status"]),
-        (Some(0), &"SUCCEEDED".into()),
-        "{}",
-        finished.output
-    );
+    let watched = root().join("integration-tests/watched.tfvars");
+    let arguments =
+        ["--drift", "--export", &export.display().to_string(), "--var-file", &watched.display().to_string()];
+    let kept = Demo::whole(&arguments).keep();
+    let alarm = state_of_the_alarm(&kept);
+    let summary = kept.summary.clone();
+    let (_, output) = kept.interrupt();
+    let finished = Finished { code: None, summary, output };
+    assert_eq!(finished.summary["status"], "SUCCEEDED", "{}", finished.output);
+    // What the monitor logs is a metric, and the deployed alarm looks at it.
+    assert!(alarm.contains("<StateValue>ALARM</StateValue>"), "{alarm}");
     for told in ["stable over", "drifted over"] {
         assert!(finished.output.contains(told), "{told}: {}", finished.output);
     }
@@ -38,6 +43,14 @@ fn drift_starts_a_run_whose_record_names_the_event_and_holds_the_report() {
         thresholds.iter().any(|one| one["metric"] == "eval_loss" && below(one)),
         "the champion sets no bound: {thresholds:?}"
     );
+}
+
+fn state_of_the_alarm(kept: &Kept) -> String {
+    let root = Wire::new(&kept.connection.endpoint, &kept.connection.region, "test");
+    let parameters = [("AlarmNames.member.1", "lockstep-endpoint-tiny-lm-drift")];
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let asked = runtime.block_on(root.query("monitoring", "2010-08-01", "DescribeAlarms", &parameters));
+    asked.expect("the alarm is described")
 }
 
 fn read(directory: &std::path::Path) -> evidence::Files {
