@@ -41,7 +41,10 @@ impl Resources {
                 match self.sagemaker.describe_training_job().training_job_name(name).send().await {
                     Ok(job) => Ok(Described {
                         status: text(job.training_job_status().map(|status| status.as_str())),
-                        reason: text(job.failure_reason()),
+                        // A job that was stopped has no reason: at which limit it was is its secondary status.
+                        reason: text(
+                            job.failure_reason().or(job.secondary_status().map(|status| status.as_str())),
+                        ),
                         config: None,
                     }),
                     Err(error) => absent_or(failed("sagemaker:DescribeTrainingJob")(error)),
