@@ -63,7 +63,7 @@ fn sample(key: &str) -> Value {
     let object = json!({"bucket": "b", "key": "k", "sha256": sha});
     let run = json!({"run_id": "0".repeat(32), "execution_arn": "e", "plan": object, "policy_sha256": sha,
         "endpoint": "e", "promoted": false, "smoke_tested": false, "link": link, "limits": {"scan_seconds": 1, "training_seconds": 1, "evaluation_seconds": 1,
-        "approval_seconds": 1, "deployment_seconds": 1, "heartbeat_seconds": 1}});
+        "approval_seconds": 1, "smoke_test_seconds": 1, "deployment_seconds": 1, "heartbeat_seconds": 1}});
     match key {
         "execution_arn" | "task_token" => json!("t"),
         "trigger" | "state" => json!({}),

@@ -77,8 +77,13 @@ fn trap_deployment_a_model_that_answers_wrongly_is_found_on_a_temporary_endpoint
 #[test]
 fn a_run_that_could_cost_more_than_its_request_allows_ends_in_cost_cap_exceeded() {
     let finished = refused("too-dear", "CostCapExceeded");
-    for told in ["could cost 0.35 USD", "allows 0.01", "training 0.23 USD", "evaluation 0.12 USD", "shorter"]
-    {
+    for told in [
+        "could cost 0.46 USD",
+        "allows 0.01",
+        "training 0.23 USD",
+        "evaluation 0.12 USD",
+        "smoke test 0.12 USD",
+    ] {
         assert!(finished.output.contains(told), "{told}: {}", finished.output);
     }
 }

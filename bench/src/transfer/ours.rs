@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use contract::{RunId, Sha256Digest};
+use contract::{Limits, LinkRef, ObjectRef, RunContext, RunId, Sha256Digest};
 use serde_json::{Value, json};
 use testkit::{Answer, Function};
 
@@ -57,23 +57,32 @@ impl Run {
                 "uri": format!("000000000000.dkr.ecr.us-east-1.amazonaws.com/lockstep/model-container@{digest}"),
             },
             "cost_usd": 1.0,
+            "cost_items": [],
         })
         .to_string();
         let place = format!("runs/{}/plan.json", run_id.as_str());
         let plan_sha256 = Sha256Digest::of(&plan);
         sink.put(&format!("{WORK}/{place}"), plan.into_bytes());
-        let context = json!({
-            "run_id": run_id,
-            "execution_arn": execution,
-            "plan": { "bucket": WORK, "key": place, "sha256": plan_sha256 },
-            "policy_sha256": policy_sha256,
-            "endpoint": "tiny-lm",
-            "limits": {
-                "scan_seconds": 900, "training_seconds": 3600, "evaluation_seconds": 1800,
-                "approval_seconds": 86400, "deployment_seconds": 3600, "heartbeat_seconds": 900,
+        // Typed, so that a field more does not go unnoticed until somebody measures.
+        let context = serde_json::to_value(RunContext {
+            plan: ObjectRef { bucket: WORK.to_owned(), key: place, sha256: plan_sha256.clone() },
+            link: LinkRef { key: format!("{}admit-run/link.json", run_id.prefix()), sha256: plan_sha256 },
+            run_id,
+            execution_arn: execution,
+            policy_sha256: policy_sha256.clone(),
+            endpoint: "tiny-lm".to_owned(),
+            promoted: false,
+            smoke_tested: false,
+            limits: Limits {
+                scan_seconds: 900,
+                training_seconds: 3600,
+                evaluation_seconds: 1800,
+                approval_seconds: 86400,
+                smoke_test_seconds: 3600,
+                deployment_seconds: 3600,
+                heartbeat_seconds: 900,
             },
-            "link": { "key": format!("runs/{}/admit-run/link.json", run_id.as_str()), "sha256": plan_sha256 },
-        });
+        })?;
         let environment = environment(source, sink, &policy_sha256);
         let mut run = Self { context, resolved: Value::Null, binary: binary.to_owned(), environment };
         let mut function = run.function();

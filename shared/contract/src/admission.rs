@@ -311,6 +311,9 @@ pub fn thresholds(request: &Request, policy: &Policy) -> Vec<Threshold> {
     strictest(policy.thresholds.iter().chain(&request.evaluation.thresholds).cloned())
 }
 
+/// Seconds that a temporary endpoint may take at most: gigabytes of weights and an image, and then the questions.
+pub(crate) const SMOKE_TEST_SECONDS: u32 = 3600;
+
 /// How long each wait may take. No wait is shorter than the heartbeat, because Step Functions demands a
 /// heartbeat below the timeout; the heartbeat lasts three sweeps.
 pub fn limits(request: &Request, policy: &Policy, sweep_seconds: u32) -> Limits {
@@ -326,6 +329,7 @@ pub fn limits(request: &Request, policy: &Policy, sweep_seconds: u32) -> Limits 
         approval_seconds: at_least(
             asked.and_then(|l| l.approval_seconds).unwrap_or(policy.approval.max_seconds),
         ),
+        smoke_test_seconds: at_least(SMOKE_TEST_SECONDS),
         // SageMaker's own timeout of an update ends before.
         deployment_seconds: at_least(9 * 3600),
         heartbeat_seconds,
@@ -517,6 +521,7 @@ mod tests {
             limits.training_seconds,
             limits.evaluation_seconds,
             limits.approval_seconds,
+            limits.smoke_test_seconds,
             limits.deployment_seconds,
         ] {
             assert!(seconds > limits.heartbeat_seconds);

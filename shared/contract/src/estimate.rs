@@ -5,13 +5,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, Request};
+use crate::{Policy, Request, admission::SMOKE_TEST_SECONDS};
 
 /// One thing that is billed by time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CostItem {
-    /// What runs: `training`, `evaluation`.
+    /// What runs: `training`, `evaluation`, `smoke test`.
     pub name: String,
     /// Such as `ml.m5.xlarge`.
     pub instance_type: String,
@@ -75,9 +75,17 @@ impl Estimate {
             evaluation.instance_count,
             evaluation.max_runtime_seconds,
         );
+        let endpoint = &request.endpoint;
+        let smoke_tests = endpoint.smoke_test.is_some().then_some(Billed(
+            "smoke test",
+            "endpoint.instance_type",
+            &endpoint.instance_type,
+            1,
+            SMOKE_TEST_SECONDS,
+        ));
         let (mut items, mut unpriced) = (Vec::new(), Vec::new());
         for Billed(name, field, instance_type, instance_count, seconds) in
-            trains.into_iter().chain([evaluates])
+            trains.into_iter().chain([evaluates]).chain(smoke_tests)
         {
             let Some(price) = policy.prices_usd_per_hour.get(instance_type) else {
                 unpriced.push(Unpriced { field, instance_type: instance_type.clone() });

@@ -31,6 +31,8 @@ pub struct Limits {
     pub evaluation_seconds: u32,
     /// For somebody to decide.
     pub approval_seconds: u32,
+    /// For the smoke test's temporary endpoint to come into service, and what it is counted for in the estimate.
+    pub smoke_test_seconds: u32,
     /// For the endpoint to come into service.
     pub deployment_seconds: u32,
     /// Three sweeps at least: a missing heartbeat means a broken sweep and not a long job.

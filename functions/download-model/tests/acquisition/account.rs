@@ -368,6 +368,7 @@ async fn admitted(work: &Bucket, id: &str, asked: Asked<'_>, policy_sha256: Sha2
         training_seconds: 3600,
         evaluation_seconds: 1800,
         approval_seconds: 86400,
+        smoke_test_seconds: 3600,
         deployment_seconds: 3600,
         heartbeat_seconds: 900,
     };
