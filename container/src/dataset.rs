@@ -3,19 +3,46 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::Error;
 
 /// A channel is read into memory whole, so it has a limit that says so.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-#[derive(Deserialize)]
-struct Row {
-    text: String,
+/// The most characters of a group's name.
+const LONGEST_GROUP: usize = 64;
+
+/// A row of a channel.
+#[derive(Debug, Deserialize)]
+pub struct Row {
+    /// What is learnt, or scored.
+    pub text: String,
+    /// Whatever else it says, such as the group that it belongs to.
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl Row {
+    /// What a field holds, as the name of a group; none where it is absent, null, empty or no plain value.
+    pub fn group(&self, column: &str) -> Option<String> {
+        let name = match self.fields.get(column)? {
+            Value::String(text) => text.trim().to_owned(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(value) => value.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        (1..=LONGEST_GROUP).contains(&name.chars().count()).then_some(name)
+    }
 }
 
 /// The texts of every `*.jsonl` file of a folder, in the order of the files' names.
 pub fn read(folder: &Path) -> Result<Vec<String>, Error> {
+    Ok(rows(folder)?.into_iter().map(|row| row.text).collect())
+}
+
+/// The rows of every `*.jsonl` file of a folder, in the order of the files' names.
+pub fn rows(folder: &Path) -> Result<Vec<Row>, Error> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::unreadable(folder))? {
         let path = entry.map_err(Error::unreadable(folder))?.path();
@@ -26,7 +53,7 @@ pub fn read(folder: &Path) -> Result<Vec<String>, Error> {
         paths.push(path);
     }
     paths.sort();
-    let mut texts = Vec::new();
+    let mut rows = Vec::new();
     for path in paths {
         let size = std::fs::metadata(&path).map_err(Error::unreadable(&path))?.len();
         if size > MAX_FILE_BYTES {
@@ -42,10 +69,10 @@ pub fn read(folder: &Path) -> Result<Vec<String>, Error> {
             if row.text.trim().is_empty() {
                 return Err(invalid(&path, format!("line {at} has an empty `text`")));
             }
-            texts.push(row.text);
+            rows.push(row);
         }
     }
-    if texts.is_empty() { Err(invalid(folder, "holds no row".to_owned())) } else { Ok(texts) }
+    if rows.is_empty() { Err(invalid(folder, "holds no row".to_owned())) } else { Ok(rows) }
 }
 
 fn invalid(path: &Path, detail: String) -> Error {
@@ -77,6 +104,22 @@ mod tests {
             ("a.jsonl", b"{\"text\": \"1\", \"id\": 9}\n{\"text\": \"2\"}\n"),
         ];
         assert_eq!(outcome(&files).unwrap(), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn a_group_is_a_plain_value_that_is_there() {
+        let group = |value: &str| {
+            let row: Row = serde_json::from_str(&format!(r#"{{"text": "x", "region": {value}}}"#)).unwrap();
+            row.group("region")
+        };
+        assert_eq!(group("\" north \"").as_deref(), Some("north"));
+        assert_eq!((group("3").as_deref(), group("true").as_deref()), (Some("3"), Some("true")));
+        let long = format!("\"{}\"", "x".repeat(65));
+        for none in ["null", "\"\"", "[]", "{}", &long] {
+            assert_eq!(group(none), None, "{none}");
+        }
+        let row: Row = serde_json::from_str(r#"{"text": "x"}"#).unwrap();
+        assert_eq!(row.group("region"), None);
     }
 
     #[test]

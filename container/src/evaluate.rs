@@ -1,5 +1,7 @@
 //! `evaluate`: the job that scores the candidate and its base on the same held-out rows.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
@@ -18,6 +20,16 @@ pub struct Report {
     schema: &'static str,
     before: Metrics,
     after: Metrics,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Groups>,
+}
+
+/// The same by group. A row without the field belongs to none, and the gate counts.
+#[derive(Debug, Serialize)]
+struct Groups {
+    column: String,
+    before: BTreeMap<String, Metrics>,
+    after: BTreeMap<String, Metrics>,
 }
 
 /// One model's score.
@@ -33,17 +45,36 @@ pub struct Metrics {
     pub tokens: usize,
 }
 
+/// One model's score on all rows, and on those of each group.
+#[derive(Debug)]
+pub struct Scored {
+    /// On all.
+    pub all: Metrics,
+    /// On those of each group.
+    pub groups: BTreeMap<String, Metrics>,
+}
+
+/// Texts by the group that they belong to; those of no group under none.
+pub type Grouped<'a> = BTreeMap<Option<String>, Vec<&'a str>>;
+
 /// Runs the whole job.
-pub fn evaluate(layout: &Layout, stop: &Stop) -> Result<(), Error> {
-    let texts = dataset::read(&layout.held_out())?;
+pub fn evaluate(layout: &Layout, column: Option<&str>, stop: &Stop) -> Result<(), Error> {
+    let rows = dataset::rows(&layout.held_out())?;
+    let mut texts = Grouped::new();
+    for row in &rows {
+        texts.entry(column.and_then(|column| row.group(column))).or_default().push(&row.text);
+    }
     let base = Checkpoint::load(&layout.base())?;
     let candidate = Checkpoint::load(&layout.candidate())?;
     same_tokenizer(&candidate, &base)?;
     let model = Model::new(candidate.config.clone(), candidate.weights.clone(), Adapters::default())?;
-    let answers = predictions::of(&model, &candidate, &texts, stop)?;
+    let asked: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+    let answers = predictions::of(&model, &candidate, &asked, stop)?;
     let before = score("base", base, &texts, stop)?;
     let after = score("candidate", candidate, &texts, stop)?;
-    let report = Report { schema: "lockstep/metrics/v1", before, after };
+    let groups =
+        column.map(|column| Groups { column: column.to_owned(), before: before.groups, after: after.groups });
+    let report = Report { schema: "lockstep/metrics/v1", before: before.all, after: after.all, groups };
     layout::write(&layout.predictions(), &answers)?;
     let path = layout.metrics();
     let json = serde_json::to_vec_pretty(&report)
@@ -62,37 +93,72 @@ fn same_tokenizer(candidate: &Checkpoint, base: &Checkpoint) -> Result<(), Error
 }
 
 /// Scores one model; what is not a finite, non-negative number is refused here, since JSON would turn it into null.
+///
+/// Rows of different groups share no batch, so that each group's loss is its own and all of them are summed once.
 pub fn score(
     of: &'static str,
     checkpoint: Checkpoint,
-    texts: &[String],
+    texts: &Grouped<'_>,
     stop: &Stop,
-) -> Result<Metrics, Error> {
+) -> Result<Scored, Error> {
     let context = checkpoint.config.max_position_embeddings;
-    let mut samples = Vec::new();
-    for text in texts {
-        samples.extend(dataset::windows(&checkpoint.sequence(text)?, context));
+    let mut windows = Vec::new();
+    for texts in texts.values() {
+        let mut samples = Vec::new();
+        for text in texts {
+            samples.extend(dataset::windows(&checkpoint.sequence(text)?, context));
+        }
+        samples.sort_by_key(Vec::len);
+        windows.push(samples);
     }
-    samples.sort_by_key(Vec::len);
     let model = Model::new(checkpoint.config, checkpoint.weights, Adapters::default())?;
-    let (mut sum, mut tokens) = (0.0, 0);
-    for batch in samples.chunks(BATCH) {
-        stop.check(|| format!("while scoring the {of} model"))?;
-        let batch: Vec<&[u32]> = batch.iter().map(Vec::as_slice).collect();
-        let (mean, count) = loss::mean(&model, &batch)?;
-        sum += f64::from(mean.to_scalar::<f32>()?) * count as f64;
-        tokens += count;
-    }
-    let eval_loss = sum / tokens as f64;
-    let perplexity = eval_loss.exp();
-    for (metric, value) in [("eval_loss", eval_loss), ("perplexity", perplexity)] {
-        if !(value.is_finite() && value >= 0.0) {
-            return Err(Error::MetricNotFinite { of, metric, value });
+    let (mut whole, mut groups) = (Sum::default(), BTreeMap::new());
+    for ((group, texts), samples) in texts.iter().zip(windows) {
+        let mut sum = Sum { rows: texts.len(), ..Sum::default() };
+        for batch in samples.chunks(BATCH) {
+            stop.check(|| format!("while scoring the {of} model"))?;
+            let batch: Vec<&[u32]> = batch.iter().map(Vec::as_slice).collect();
+            let (mean, count) = loss::mean(&model, &batch)?;
+            sum.loss += f64::from(mean.to_scalar::<f32>()?) * count as f64;
+            sum.tokens += count;
+        }
+        whole.add(&sum);
+        if let Some(group) = group {
+            groups.insert(group.clone(), sum.metrics(of)?);
         }
     }
+    let all = whole.metrics(of)?;
+    let Metrics { eval_loss, perplexity, samples, tokens } = &all;
     progress::line(format_args!(
-        "{of}: eval_loss={eval_loss:.4} perplexity={perplexity:.4} over {} rows, {tokens} tokens",
-        texts.len()
+        "{of}: eval_loss={eval_loss:.4} perplexity={perplexity:.4} over {samples} rows, {tokens} tokens, {} groups",
+        groups.len()
     ));
-    Ok(Metrics { eval_loss, perplexity, samples: texts.len(), tokens })
+    Ok(Scored { all, groups })
+}
+
+/// Loss that is not divided yet.
+#[derive(Debug, Default)]
+struct Sum {
+    loss: f64,
+    rows: usize,
+    tokens: usize,
+}
+
+impl Sum {
+    fn add(&mut self, other: &Self) {
+        self.loss += other.loss;
+        self.rows += other.rows;
+        self.tokens += other.tokens;
+    }
+
+    fn metrics(&self, of: &'static str) -> Result<Metrics, Error> {
+        let eval_loss = self.loss / self.tokens as f64;
+        let perplexity = eval_loss.exp();
+        for (metric, value) in [("eval_loss", eval_loss), ("perplexity", perplexity)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::MetricNotFinite { of, metric, value });
+            }
+        }
+        Ok(Metrics { eval_loss, perplexity, samples: self.rows, tokens: self.tokens })
+    }
 }

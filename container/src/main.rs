@@ -21,12 +21,16 @@ struct Arguments {
     command: Command,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Fine-tune input/data/model on input/data/training; write model/
     Train,
     /// Score processing/input/{candidate,base} on processing/input/data; write processing/output/metrics/metrics.json
-    Evaluate,
+    Evaluate {
+        /// The field of the rows that names their group, to score each group too
+        #[arg(long)]
+        group_column: Option<String>,
+    },
     /// Answer GET /ping and POST /invocations for model/ on SAGEMAKER_BIND_TO_PORT (8080) at MODEL_CONTAINER_HOST (0.0.0.0)
     Serve,
 }
@@ -37,7 +41,10 @@ async fn main() -> ExitCode {
     let layout = Layout::from_environment();
     match command {
         Command::Train => job(layout.failure(), move |stop| train::train(&layout, stop)).await,
-        Command::Evaluate => job(layout.message(), move |stop| evaluate::evaluate(&layout, stop)).await,
+        Command::Evaluate { group_column } => {
+            let run = move |stop: &Stop| evaluate::evaluate(&layout, group_column.as_deref(), stop);
+            job(Layout::from_environment().message(), run).await
+        }
         Command::Serve => {
             let settings =
                 Address::from_environment().and_then(|address| Ok((address, Limits::from_environment()?)));

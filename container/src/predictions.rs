@@ -55,7 +55,7 @@ struct Asked<'a> {
 ///
 /// # Errors
 /// The model's own, and [`Error::Stopped`] when the job is stopped.
-pub fn of(model: &Model, checkpoint: &Checkpoint, texts: &[String], stop: &Stop) -> Result<Vec<u8>, Error> {
+pub fn of(model: &Model, checkpoint: &Checkpoint, texts: &[&str], stop: &Stop) -> Result<Vec<u8>, Error> {
     let mut lines = Vec::new();
     let mut written = 0;
     for (number, text) in texts.iter().take(ROWS).enumerate() {

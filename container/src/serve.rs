@@ -1,5 +1,6 @@
 //! `serve`: SageMaker's hosting contract, `GET /ping` and `POST /invocations`.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +109,10 @@ struct Request {
     inputs: String,
     #[serde(default)]
     parameters: Parameters,
+    /// What the caller says of whom it asks for. No model reads it; it is captured with the call, so that monitoring can
+    /// tell groups apart.
+    #[serde(default, rename = "attributes")]
+    _attributes: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -64,6 +64,7 @@ module "pipeline" {
   function_network         = try(module.network[0].function_vpc_config, null)
   download_network         = try(module.network[0].download_vpc_config, null)
   evaluation_writers       = var.evaluation_writers
+  label_writers            = var.label_writers
   deployers                = var.deployers
   endpoint_names           = keys(var.endpoints)
   schedules                = var.schedules

@@ -93,6 +93,12 @@ variable "evaluation_writers" {
   default     = null
 }
 
+variable "label_writers" {
+  description = "`aws:userid` patterns of those who may write `labels/`, what turned out to be true of what endpoints predicted, such as AROA...:*. Nobody, if none."
+  type        = list(string)
+  default     = []
+}
+
 variable "code_revision" {
   description = "Git revision of what is deployed; it goes into each artefact's provenance."
   type        = string

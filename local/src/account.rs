@@ -336,6 +336,7 @@ impl Account {
             "subnet_ids": wire::elements(&subnets, "subnetId"),
             "security_group_ids": unique(wire::elements(&groups, "groupId")),
             "evaluation_writers": [self.connection.data_steward.user_id],
+            "label_writers": [self.connection.data_steward.user_id],
             "policy_path": self.policy()?,
             "code_revision": code_revision(&self.options.root).await,
         });

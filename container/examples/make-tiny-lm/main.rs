@@ -72,7 +72,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     fit(&trainable.model, &trainable.named(), &samples, &with, &Stop::default(), None)?;
     container::weights::save(&model.join("model.safetensors"), &trainable.weights()?)?;
 
-    score("base", Checkpoint::load(&model)?, &held_out, &Stop::default())?;
+    let rows = [(None, held_out.iter().map(String::as_str).collect())].into();
+    score("base", Checkpoint::load(&model)?, &rows, &Stop::default())?;
     Ok(())
 }
 

@@ -15,6 +15,50 @@ fn equal_models_score_equal() {
     assert!(metrics["after"]["tokens"].as_u64().unwrap() > 20 * 10);
 }
 
+/// Half of the rows are gibberish, and that half is one group: the model is worse there, and the whole lies in between.
+#[test]
+fn each_group_is_scored_on_its_own_rows() {
+    let tree = Tree::evaluation(20);
+    let rows: Vec<String> = tree
+        .read("processing/input/data/rows.jsonl")
+        .lines()
+        .enumerate()
+        .map(|(index, line)| {
+            let mut row: serde_json::Value = serde_json::from_str(line).unwrap();
+            row["region"] = if index % 2 == 0 { "north" } else { "south" }.into();
+            if index % 2 == 1 {
+                let text: String = row["text"].as_str().unwrap().chars().rev().collect();
+                row["text"] = text.into();
+            }
+            row.to_string()
+        })
+        .collect();
+    tree.write("processing/input/data/rows.jsonl", &rows.join("\n"));
+    let score = |argument: Option<&str>| -> serde_json::Value {
+        let output = tree.command("evaluate").args(argument).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_str(&tree.read("processing/output/metrics/metrics.json")).unwrap()
+    };
+    let plain = score(None);
+    assert!(plain.get("groups").is_none());
+    let metrics = score(Some("--group-column=region"));
+    let groups = &metrics["groups"];
+    assert_eq!((&groups["column"], &groups["before"]), (&"region".into(), &groups["after"]));
+    let number = |value: &serde_json::Value, name: &str| value[name].as_f64().unwrap();
+    let (north, south) = (&groups["after"]["north"], &groups["after"]["south"]);
+    assert!(number(south, "eval_loss") > number(north, "eval_loss") + 0.5, "{groups}");
+    assert_eq!((&north["samples"], &south["samples"]), (&10.into(), &10.into()));
+    let sum = |name: &str| {
+        number(north, name) * number(north, "tokens") + number(south, name) * number(south, "tokens")
+    };
+    let mean = sum("eval_loss") / number(&metrics["after"], "tokens");
+    assert!((mean - number(&metrics["after"], "eval_loss")).abs() < 1e-9);
+    // However the rows are batched, the whole is the same to a float's precision.
+    assert!((number(&plain["after"], "eval_loss") - number(&metrics["after"], "eval_loss")).abs() < 1e-4);
+    // A field that no row has makes no group; the gate refuses what is empty.
+    assert_eq!(score(Some("--group-column=language"))["groups"]["after"], serde_json::json!({}));
+}
+
 /// Traffic is compared with these, so they have the form in which SageMaker captures it.
 #[test]
 fn what_the_candidate_answers_is_kept_as_captured_traffic_is() {

@@ -86,6 +86,7 @@ fn it_answers_refuses_and_ends_on_sigterm() {
     for (body, reason) in [
         (json!({"inputs": ""}), "`inputs` is empty"),
         (json!({"prompt": "x"}), "unknown field `prompt`"),
+        (json!({"inputs": "x", "attributes": {"region": ["north"]}}), "expected a string"),
         (json!({"inputs": 3}), "invalid type"),
         (json!({"inputs": "x", "parameters": {"max_tokens": 3}}), "unknown field `max_tokens`"),
         (

@@ -188,6 +188,7 @@ impl AdmitRun {
         let limits = contract::limits(&request, &policy, self.settings.sweep_seconds);
         let mut request = request;
         request.evaluation.thresholds = contract::thresholds(&request, &policy);
+        request.evaluation.groups = contract::groups(&request, &policy);
         let request_sha256 = Sha256Digest::of(&bytes);
         let plan = RunPlan {
             run_id: run_id.clone(),

@@ -39,6 +39,12 @@ pub fn predictions_key(plan: &RunPlan) -> String {
     format!("{}evaluation/predictions.jsonl", plan.run_id.prefix())
 }
 
+/// What the program is told beside: which field of the rows names their group.
+fn arguments(plan: &RunPlan) -> Option<Vec<String>> {
+    let groups = plan.request.evaluation.groups.as_ref()?;
+    Some(vec![format!("--group-column={}", groups.column)])
+}
+
 /// Starts the job; that it exists already is no failure, since its name is derived from the run.
 ///
 /// # Errors
@@ -70,6 +76,7 @@ pub async fn start(
     for part in ENTRYPOINT {
         app = app.container_entrypoint(part);
     }
+    app = app.set_container_arguments(arguments(plan));
     let written = ProcessingS3Output::builder()
         .s3_uri(format!("s3://{}/{}evaluation/", settings.work_bucket, plan.run_id.prefix()))
         .local_path(format!("{ROOT}/output/metrics"))
@@ -138,6 +145,10 @@ pub fn is_ours(
     }
     if app.map(|app| app.container_entrypoint()) != Some(ENTRYPOINT.map(str::to_owned).as_slice()) {
         return foreign("program");
+    }
+    let told = app.map(|app| app.container_arguments()).unwrap_or_default();
+    if told != arguments(plan).unwrap_or_default() {
+        return foreign("arguments");
     }
     let source = |name: &str| {
         let input = job.processing_inputs().iter().find(|input| input.input_name() == Some(name))?;

@@ -111,7 +111,7 @@ impl EvaluateModel {
             return Err(EvaluateError::MetricsInvalid(format!("the job wrote no s3://{bucket}/{key}")));
         };
         let thresholds = &plan.request.evaluation.thresholds;
-        let metrics = policy::judge(&bytes, thresholds)?;
+        let metrics = policy::judge(&bytes, &plan.request.evaluation)?;
 
         let sha256 = Sha256Digest::of(&bytes);
         let mut facts = BTreeMap::from([
@@ -132,11 +132,14 @@ impl EvaluateModel {
         for (metric, bound) in bounds(thresholds) {
             facts.insert(format!("threshold.{metric}"), bound);
         }
+        if let Some(groups) = &plan.request.evaluation.groups {
+            facts.extend(policy::group_facts(&metrics, groups));
+        }
         let attestor = &self.attestor;
         let measured = "evaluate-model/metrics.json";
         let result = "evaluate-model/test-result.json";
         let tested = Subject::new(&artifact.prefix, &artifact.content_sha256);
-        let statement = policy::test_result(&plan, &metrics, thresholds);
+        let statement = policy::test_result(&plan, &metrics);
         let mut carries = vec![
             attestor.carry_as_it_is(&run.run_id, measured, DOCUMENT, &bytes).await?,
             attestor.carry(&run.run_id, result, tested, TEST_RESULT_PREDICATE, statement).await?,

@@ -3,11 +3,9 @@
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use contract::{DRIFT_EVENT, DriftDetail, EVENT_SOURCE, RunId};
 use drift::{
-    Window,
-    capture::{Capture, Reader},
+    capture::{BadLine, Reader, Record},
     lines::LONGEST,
 };
-use jiff::Timestamp;
 use runtime::{failed, is_missing};
 
 use crate::error::MonitorError;
@@ -31,16 +29,15 @@ pub async fn serving_run(
     Ok(described.endpoint_config_name().and_then(RunId::of_serving_name))
 }
 
-/// Shows a window everything that was captured under a prefix, a piece at a time.
+/// Reads every record under a prefix, a piece at a time.
 ///
 /// # Errors
 /// `ServiceUnavailable`.
-pub async fn watch(
+pub async fn read<T: Record>(
     s3: &aws_sdk_s3::Client,
     bucket: &str,
     prefix: &str,
-    since: Timestamp,
-    window: &mut Window<'_>,
+    mut each: impl FnMut(Result<T, BadLine>),
 ) -> Result<(), MonitorError> {
     let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
     while let Some(page) = pages.next().await {
@@ -49,25 +46,39 @@ pub async fn watch(
             let object = s3.get_object().bucket(bucket).key(key).send().await;
             let mut body = object.map_err(failed("s3:GetObject"))?.body;
             let mut reader = Reader::new(LONGEST);
-            let mut see = |record: Result<Capture, _>| {
-                let is_older =
-                    record.as_ref().is_ok_and(|capture| capture.time.is_some_and(|time| time < since));
-                if !is_older {
-                    window.see(record);
-                }
-            };
             while let Some(piece) = body.next().await {
                 let piece = piece.map_err(|error| runtime::AwsFailure {
                     operation: "s3:GetObject",
                     code: "BodyBroken".to_owned(),
                     message: format!("{key}: {error}"),
                 })?;
-                reader.feed(&piece, &mut see);
+                reader.feed(&piece, &mut each);
             }
-            reader.finish(&mut see);
+            reader.finish(&mut each);
         }
     }
     Ok(())
+}
+
+/// The last of the keys under a prefix that come after one of them.
+///
+/// # Errors
+/// `ServiceUnavailable`.
+pub async fn last_key(
+    s3: &aws_sdk_s3::Client,
+    bucket: &str,
+    prefix: &str,
+    after: &str,
+) -> Result<Option<String>, MonitorError> {
+    let listing = s3.list_objects_v2().bucket(bucket).prefix(prefix).start_after(after);
+    let mut pages = listing.into_paginator().send();
+    let mut last = None;
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(failed("s3:ListObjectsV2"))?;
+        let key = page.contents().last().and_then(|object| object.key()).map(str::to_owned);
+        last = key.or(last);
+    }
+    Ok(last)
 }
 
 /// Tells whoever listens that traffic drifted.

@@ -1,4 +1,4 @@
-//! Where SageMaker puts what an endpoint was asked and answered.
+//! Where SageMaker puts what an endpoint was asked and answered, and where labels are put once they are known.
 //! <https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture-endpoint.html>
 
 use jiff::{SignedDuration, Timestamp, Unit, tz::TimeZone};
@@ -6,8 +6,18 @@ use jiff::{SignedDuration, Timestamp, Unit, tz::TimeZone};
 /// The variant that deployment makes.
 const VARIANT: &str = "primary";
 
-/// The prefixes, one for each hour that a window touches, in order.
+/// The prefixes of captures, one for each hour that a window touches, in order.
 pub fn prefixes(endpoint: &str, from: Timestamp, until: Timestamp) -> Vec<String> {
+    hours(&format!("capture/{endpoint}/{VARIANT}"), from, until)
+}
+
+/// The prefixes of labels that were brought in a time: the hour in a label's path is the hour in which it was brought.
+/// <https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-model-quality-merge.html>
+pub fn labels(endpoint: &str, from: Timestamp, until: Timestamp) -> Vec<String> {
+    hours(&format!("labels/{endpoint}"), from, until)
+}
+
+fn hours(folder: &str, from: Timestamp, until: Timestamp) -> Vec<String> {
     let hour = SignedDuration::from_hours(1);
     let floor = |at: Timestamp| {
         at.round(jiff::TimestampRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Floor))
@@ -16,7 +26,7 @@ pub fn prefixes(endpoint: &str, from: Timestamp, until: Timestamp) -> Vec<String
     let mut all = Vec::new();
     while at <= until {
         let shown = at.to_zoned(TimeZone::UTC).strftime("%Y/%m/%d/%H").to_string();
-        all.push(format!("capture/{endpoint}/{VARIANT}/{shown}/"));
+        all.push(format!("{folder}/{shown}/"));
         match at.checked_add(hour) {
             Ok(next) => at = next,
             Err(_) => break,
@@ -28,6 +38,13 @@ pub fn prefixes(endpoint: &str, from: Timestamp, until: Timestamp) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_lie_at_the_hour_in_which_they_were_brought() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let prefixes = labels("tiny-lm", at("2026-11-20T23:59:59Z"), at("2026-11-21T00:30:00Z"));
+        assert_eq!(prefixes, ["labels/tiny-lm/2026/11/20/23/", "labels/tiny-lm/2026/11/21/00/"]);
+    }
 
     #[test]
     fn every_hour_that_the_window_touches_is_looked_at() {

@@ -2,12 +2,15 @@
 
 use aws_config::SdkConfig;
 use contract::{DriftDetail, Gate, MonitorInput, ObjectRef, RunId, RunPlan, S3Uri, Sha256Digest};
-use drift::{Baseline, Outcome, Report, Window};
+use drift::{
+    Baseline, Labelled, Outcome, Quality, QualityVerdict, Report, Window,
+    capture::{Capture, Label},
+};
 use jiff::{SignedDuration, Timestamp};
 use runtime::{Environment, Evidence, Measured, Metric, Objects, Unit, failed};
 use serde::Serialize;
 
-use crate::{aws, captures, error::MonitorError, settings::Settings};
+use crate::{aws, captures, error::MonitorError, quality_window::QualityWindow, settings::Settings};
 
 /// The function.
 pub struct MonitorDrift {
@@ -32,6 +35,11 @@ pub struct Judgement {
     rows: u64,
     /// Features that drifted.
     features: Vec<String>,
+    /// What labels say of earlier predictions: `stable`, `drifted` or `not_evaluated`; absent where none are said to
+    /// come, or no prediction is old enough.
+    quality: Option<&'static str>,
+    /// Predictions that have a label.
+    labelled: u64,
     /// The report, where there is one. The page is beside it, `.html`.
     report: Option<S3Uri>,
     /// The event that told of drift.
@@ -41,7 +49,17 @@ pub struct Judgement {
 impl Judgement {
     fn without_report(endpoint: &str, run_id: Option<RunId>, verdict: &'static str) -> Self {
         let endpoint = endpoint.to_owned();
-        Self { endpoint, run_id, verdict, rows: 0, features: Vec::new(), report: None, event_id: None }
+        Self {
+            endpoint,
+            run_id,
+            verdict,
+            rows: 0,
+            features: Vec::new(),
+            quality: None,
+            labelled: 0,
+            report: None,
+            event_id: None,
+        }
     }
 }
 
@@ -97,14 +115,25 @@ impl MonitorDrift {
         };
         let monitoring = self.plan(&run).await?.request.monitoring.unwrap_or_default();
         let mut window = Window::new(&baseline, &monitoring.settings);
-        let since = self.since(&run, now).await?;
+        let deployed = self.deployed(&run, now).await?;
+        let since = deployed.max(now - SignedDuration::from_mins(i64::from(self.settings.window_minutes)));
         for prefix in captures::prefixes(endpoint, since, now) {
-            aws::watch(&self.s3, &self.settings.work_bucket, &prefix, since, &mut window).await?;
+            let see = |record: Result<Capture, _>| {
+                let is_older =
+                    record.as_ref().is_ok_and(|capture| capture.time.is_some_and(|time| time < since));
+                if !is_older {
+                    window.see(record);
+                }
+            };
+            aws::read(&self.s3, &self.settings.work_bucket, &prefix, see).await?;
         }
-        let report = window.judge();
+        let mut report = window.judge();
+        if let Some(quality) = self.quality(endpoint, &run, &monitoring.settings, deployed, now).await? {
+            report = report.with_quality(quality);
+        }
         let stored = self.store(endpoint, &run, now, &report).await?;
         measure(endpoint, &report);
-        let features: Vec<String> = report.drifted().map(|feature| feature.name.clone()).collect();
+        let features: Vec<String> = report.drifted_names().collect();
         let place = S3Uri::new(&stored.bucket, &stored.key);
         let mut judgement = Judgement {
             endpoint: endpoint.to_owned(),
@@ -116,6 +145,8 @@ impl MonitorDrift {
             },
             rows: report.rows,
             features: features.clone(),
+            quality: report.quality.as_ref().map(|quality| quality.verdict.as_str()),
+            labelled: report.quality.as_ref().map_or(0, |quality| quality.predictions.all.labelled),
             report: Some(place.clone()),
             event_id: None,
         };
@@ -124,7 +155,7 @@ impl MonitorDrift {
             let detail = DriftDetail {
                 event_id: RunId::of(&["drift", endpoint, run.as_str(), &hour]).to_string(),
                 endpoint: endpoint.to_owned(),
-                run_id: run,
+                run_id: run.clone(),
                 retrain: monitoring.retrain,
                 features,
                 report: place,
@@ -133,7 +164,52 @@ impl MonitorDrift {
             aws::tell(&self.events, &detail).await?;
             judgement.event_id = Some(detail.event_id);
         }
+        // Last, so that what was judged and not told of is judged again.
+        if let Some(quality) = &report.quality
+            && quality.verdict != QualityVerdict::NotEvaluated
+        {
+            self.mark(endpoint, &run, quality).await?;
+        }
         Ok(judgement)
+    }
+
+    /// What labels say of the predictions that are old enough and were not judged yet.
+    async fn quality(
+        &self,
+        endpoint: &str,
+        run: &RunId,
+        settings: &drift::Settings,
+        deployed: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Quality>, MonitorError> {
+        let Some(how) = settings.outcomes.as_ref().and_then(|outcomes| outcomes.labels.as_ref()) else {
+            return Ok(None);
+        };
+        let bucket = &self.settings.work_bucket;
+        let folder = judged_folder(endpoint, run);
+        let Some(longest) = QualityWindow::next(how, deployed, None, now) else { return Ok(None) };
+        let before = QualityWindow::key(&folder, longest.from);
+        let last = aws::last_key(&self.s3, bucket, &folder, &before).await?;
+        let judged_until = last.as_deref().and_then(QualityWindow::end_of);
+        let window = QualityWindow::next(how, deployed, judged_until, now);
+        let Some(QualityWindow { from, until }) = window else { return Ok(None) };
+        let Some(mut labelled) = Labelled::new(settings, from, until) else { return Ok(None) };
+        for prefix in captures::labels(endpoint, from, now) {
+            aws::read(&self.s3, bucket, &prefix, |label: Result<Label, _>| labelled.label(label)).await?;
+        }
+        for prefix in captures::prefixes(endpoint, from, until) {
+            aws::read(&self.s3, bucket, &prefix, |record: Result<Capture, _>| labelled.see(record)).await?;
+        }
+        Ok(Some(labelled.judge()))
+    }
+
+    /// Writes down what was judged, and by its name until when, so that nothing is judged twice.
+    async fn mark(&self, endpoint: &str, run: &RunId, quality: &Quality) -> Result<(), MonitorError> {
+        let key = QualityWindow::key(&judged_folder(endpoint, run), quality.until);
+        let unwritten = |reason: String| MonitorError::Report { endpoint: endpoint.to_owned(), reason };
+        let json = serde_json::to_vec_pretty(quality).map_err(|error| unwritten(error.to_string()))?;
+        self.objects.write_bytes(&self.settings.work_bucket, &key, &json).await?;
+        Ok(())
     }
 
     /// What the evaluation gate made of the candidate's answers, if it could.
@@ -156,11 +232,10 @@ impl MonitorDrift {
         plan.ok_or_else(|| MonitorError::Baseline { run: run.clone(), reason: none() })
     }
 
-    /// From when on traffic is this model's, and recent.
-    async fn since(&self, run: &RunId, now: Timestamp) -> Result<Timestamp, MonitorError> {
-        let window = SignedDuration::from_mins(i64::from(self.settings.window_minutes));
+    /// From when on traffic is this model's.
+    async fn deployed(&self, run: &RunId, now: Timestamp) -> Result<Timestamp, MonitorError> {
         let deployed = self.evidence.said(run, Gate::Deploy).await?.at;
-        let deployed = deployed.parse::<Timestamp>().unwrap_or(now).max(now - window);
+        let deployed = deployed.parse::<Timestamp>().unwrap_or(now);
         // Captures tell whole seconds.
         Ok(Timestamp::from_second(deployed.as_second()).unwrap_or(deployed))
     }
@@ -183,6 +258,11 @@ impl MonitorDrift {
     }
 }
 
+/// Where what labels said of a run's predictions is written down.
+fn judged_folder(endpoint: &str, run: &RunId) -> String {
+    format!("drift/{endpoint}/{run}/quality/")
+}
+
 /// Figures for the dashboard and the alarm. Too little traffic says nothing: the last judgement stands.
 fn measure(endpoint: &str, report: &Report) {
     let greatest = |values: &mut dyn Iterator<Item = Option<f64>>| values.flatten().fold(0.0, f64::max);
@@ -196,6 +276,16 @@ fn measure(endpoint: &str, report: &Report) {
             Metric { name: "GreatestPsi", unit: Unit::None, value: psi },
             Metric { name: "GreatestKsDistance", unit: Unit::None, value: distance },
         ]);
+    }
+    if let Some(quality) = &report.quality {
+        let labelled = quality.predictions.all.labelled as f64;
+        metrics.push(Metric { name: "PredictionsLabelled", unit: Unit::Count, value: labelled });
+        let evaluated = if quality.verdict == QualityVerdict::NotEvaluated { 0.0 } else { 1.0 };
+        metrics.push(Metric { name: "QualityEvaluated", unit: Unit::Count, value: evaluated });
+        if evaluated > 0.0 {
+            let drifted = if quality.verdict == QualityVerdict::Drifted { 1.0 } else { 0.0 };
+            metrics.push(Metric { name: "QualityDriftDetected", unit: Unit::Count, value: drifted });
+        }
     }
     Measured { dimension: ("Endpoint", endpoint), properties: &[], metrics: &metrics }.emit();
 }

@@ -4,6 +4,7 @@ mod aws;
 mod captures;
 mod error;
 mod handler;
+mod quality_window;
 mod settings;
 
 use std::sync::Arc;

@@ -283,6 +283,17 @@ locals {
         },
         length(local.evaluation_writers) == 0 ? {} : { Condition = { StringNotLike = { "aws:userid" = local.evaluation_writers } } },
       ),
+      merge(
+        {
+          # What turned out to be true decides whether a model that serves is still good.
+          Sid       = "WriteLabelsAsTheirWritersOnly"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+          Resource  = "${local.bucket_arns["work"]}/labels/*"
+        },
+        length(var.label_writers) == 0 ? {} : { Condition = { StringNotLike = { "aws:userid" = var.label_writers } } },
+      ),
     ],
   )
 

@@ -656,7 +656,28 @@ locals {
         ]
       },
       local.read_captures,
-      local.find_captures,
+      {
+        # What turned out to be true of it, brought later.
+        Sid      = "ReadLabels"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = [for name in var.endpoint_names : "${local.work}/labels/${name}/*"]
+      },
+      {
+        # Captures, labels, and the names of what was judged before, which say until when.
+        Sid      = "FindCaptures"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = local.work
+        Condition = {
+          StringLike = {
+            "s3:prefix" = concat(
+              flatten([for name in var.endpoint_names : ["capture/${name}/*", "labels/${name}/*"]]),
+              [for name in var.endpoint_names : "drift/${name}/*/quality/"],
+            )
+          }
+        }
+      },
       {
         Sid      = "WriteReports"
         Effect   = "Allow"

@@ -243,6 +243,12 @@ variable "evaluation_writers" {
   default     = null
 }
 
+variable "label_writers" {
+  description = "`aws:userid` patterns of those who may write `labels/`, what turned out to be true of what endpoints predicted, such as AROA...:*. Nobody, if none."
+  type        = list(string)
+  default     = []
+}
+
 variable "deployers" {
   description = "ARNs of the roles or users that may write `policy/`; without any, whoever applies this."
   type        = list(string)

@@ -4,6 +4,8 @@
 
 use std::{cmp::Ordering, collections::BTreeSet, fmt};
 
+use drift::GroupSettings;
+
 use crate::{Estimate, Limits, Policy, Request, S3Uri, Sha256Digest, Threshold, strictest};
 
 /// A request that policy does not let in.
@@ -255,6 +257,28 @@ pub fn judge(
         }
     }
 
+    if let (Some(own), Some(limit)) = (&evaluation.groups, policy.evaluation.as_ref().map(|all| &all.groups))
+    {
+        if own.column != limit.column {
+            refuse("evaluation.groups.column", &own.column, format!("only `{}`", limit.column));
+        }
+        if own.min_samples < limit.min_samples {
+            let allowed = format!("at least {}", limit.min_samples);
+            refuse("evaluation.groups.min_samples", &own.min_samples, allowed);
+        }
+        for bound in &own.bounds {
+            let looser = limit.bounds.iter().filter(|known| {
+                known.metric == bound.metric
+                    && known.limit.is_like(bound.limit)
+                    && !bound.limit.at_least_as_strict_as(known.limit)
+            });
+            for known in looser {
+                let value = format!("{} with {}", bound.metric, bound.limit);
+                refuse("evaluation.groups.bounds", &value, format!("{} or stricter", known.limit));
+            }
+        }
+    }
+
     if let Some(limits) = &request.limits {
         let waits = [
             ("limits.scan_seconds", limits.scan_seconds, policy.limits.max_scan_seconds),
@@ -313,6 +337,15 @@ pub fn thresholds(request: &Request, policy: &Policy) -> Vec<Threshold> {
 
 /// Seconds that a temporary endpoint may take at most: gigabytes of weights and an image, and then the questions.
 pub(crate) const SMOKE_TEST_SECONDS: u32 = 3600;
+
+/// The groups of the policy and of the request; both apply, so of two limits the stricter.
+pub fn groups(request: &Request, policy: &Policy) -> Option<GroupSettings> {
+    let demanded = policy.evaluation.as_ref().map(|evaluation| &evaluation.groups);
+    match (request.evaluation.groups.clone(), demanded) {
+        (Some(own), Some(demanded)) => Some(own.and(demanded)),
+        (own, demanded) => own.or_else(|| demanded.cloned()),
+    }
+}
 
 /// How long each wait may take. No wait is shorter than the heartbeat, because Step Functions demands a
 /// heartbeat below the timeout; the heartbeat lasts three sweeps.
@@ -441,6 +474,34 @@ mod tests {
             "{refusal}"
         );
         assert!(!refusal.contains("training."), "{refusal}");
+    }
+
+    #[test]
+    fn groups_that_policy_demands_are_measured_and_may_only_be_bound_more_strictly() {
+        let mut rules = policy();
+        let groups = |column: &str, min_samples: u64, most: f64| json!({"column": column, "min_samples": min_samples, "bounds": [{"metric": "eval_loss", "max_difference": most}]});
+        rules["evaluation"] = json!({"groups": groups("region", 30, 0.5)});
+        let applied = |groups: Option<Value>| {
+            let mut asked = request();
+            if let Some(groups) = groups {
+                asked["evaluation"]["groups"] = groups;
+            }
+            judged(asked.clone(), rules.clone(), None).map_err(|refusal| refusal.to_string())?;
+            let policy = serde_json::from_value::<Policy>(rules.clone()).unwrap();
+            Ok(super::groups(&serde_json::from_value(asked).unwrap(), &policy).unwrap())
+        };
+        let demanded: GroupSettings = serde_json::from_value(groups("region", 30, 0.5)).unwrap();
+        assert_eq!(applied(None), Ok(demanded));
+        let stricter = groups("region", 40, 0.25);
+        assert_eq!(applied(Some(stricter.clone())), Ok(serde_json::from_value(stricter).unwrap()));
+        for (asked, field) in [
+            (groups("language", 30, 0.5), "evaluation.groups.column"),
+            (groups("region", 29, 0.5), "evaluation.groups.min_samples"),
+            (groups("region", 30, 0.51), "evaluation.groups.bounds"),
+        ] {
+            let refusal: String = applied(Some(asked)).unwrap_err();
+            assert!(refusal.contains(field), "{field}: {refusal}");
+        }
     }
 
     #[test]

@@ -34,7 +34,8 @@ mod trigger;
 mod wait;
 
 pub use admission::{
-    Cap, Circumstances, ImageName, ImageNameInvalid, Inadmissible, Violation, judge, limits, thresholds,
+    Cap, Circumstances, ImageName, ImageNameInvalid, Inadmissible, Violation, groups, judge, limits,
+    thresholds,
 };
 pub use bound::{Bound, BoundInvalid, Threshold, bounds, strictest};
 pub use content_kind::ContentKind;
@@ -45,11 +46,11 @@ pub use gate::Gate;
 pub use instance::{takes_traffic_shifting, takes_volume_key};
 pub use location::{DataPin, LinkRef, ObjectRef, S3Uri, S3UriInvalid};
 pub use manifest::{Manifest, ManifestFile};
-pub use metrics::{METRICS_SCHEMA, ModelMetrics, Score};
+pub use metrics::{GroupMetrics, METRICS_SCHEMA, ModelMetrics, Score};
 pub use plan::{Limits, ResolvedImage, RunPlan};
 pub use policy::{
-    ApprovalPolicy, DataPolicy, EndpointPolicy, HubPolicy, ImagePolicy, LimitPolicy, Policy, Severity,
-    TrainingPolicy, Waiver,
+    ApprovalPolicy, DataPolicy, EndpointPolicy, EvaluationPolicy, HubPolicy, ImagePolicy, LimitPolicy,
+    Policy, Severity, TrainingPolicy, Waiver,
 };
 pub use principal::same_principal;
 pub use progress::{TransferProgress, TransferTotal};

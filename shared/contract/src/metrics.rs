@@ -21,4 +21,19 @@ pub struct ModelMetrics {
     pub before: Score,
     /// The candidate, after training.
     pub after: Score,
+    /// The same by group, where the request asks for groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupMetrics>,
+}
+
+/// Metrics by group: each row belongs to the group that its field `column` names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupMetrics {
+    /// The rows' field.
+    pub column: String,
+    /// The base model, by group.
+    pub before: BTreeMap<String, Score>,
+    /// The candidate, by group.
+    pub after: BTreeMap<String, Score>,
 }

@@ -23,6 +23,9 @@ pub struct Policy {
     pub data: DataPolicy,
     /// The loosest thresholds; each always applies.
     pub thresholds: Vec<Threshold>,
+    /// What every evaluation measures beside the thresholds; nothing, where this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<EvaluationPolicy>,
     /// What jobs may use.
     pub training: TrainingPolicy,
     /// US dollars an hour by instance type; a type without a price is refused.
@@ -128,6 +131,15 @@ pub struct DataPolicy {
     pub min_rows: u64,
     /// Fields that every row must have, as non-empty strings.
     pub required_fields: Vec<String>,
+}
+
+/// What every evaluation measures beside the thresholds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationPolicy {
+    /// The groups of rows that are compared, and the loosest bounds between them; they apply whether a request names
+    /// groups or not.
+    pub groups: drift::GroupSettings,
 }
 
 /// What jobs may use.

@@ -154,6 +154,10 @@ pub struct EvaluationRequest {
     /// Bounds beside, or stricter than, the policy's own; those always apply.
     #[serde(default)]
     pub thresholds: Vec<Threshold>,
+    /// Groups of rows, and how much the candidate's metrics may differ between them; beside, or stricter than, the
+    /// policy's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<drift::GroupSettings>,
 }
 
 /// The registry's place for the package.
@@ -270,6 +274,9 @@ pub enum RequestInvalid {
     /// What counts as drift cannot be meant.
     #[error("`monitoring.settings`: {0}")]
     Monitoring(String),
+    /// Groups that cannot be meant.
+    #[error("`evaluation`: {0}")]
+    Evaluation(String),
 }
 
 impl Request {
@@ -358,6 +365,11 @@ impl Request {
             && let Err(invalid) = monitoring.settings.check()
         {
             return Err(RequestInvalid::Monitoring(invalid.to_string()));
+        }
+        if let Some(groups) = &self.evaluation.groups
+            && let Err(invalid) = groups.check()
+        {
+            return Err(RequestInvalid::Evaluation(invalid.to_string()));
         }
         self.check_deployment()?;
         if let Some((value, remedy)) = self.endpoint.smoke_test.as_ref().and_then(SmokeTest::problem) {
@@ -556,6 +568,29 @@ mod tests {
         ] {
             let message = promotion(&bad).unwrap_err().to_string();
             assert!(message.contains("promotion.evidence") && message.contains(&bad), "{message}");
+        }
+    }
+
+    #[test]
+    fn groups_that_cannot_be_meant_are_refused_by_name() {
+        let asked = |groups: serde_json::Value| {
+            let mut request = sample();
+            request["evaluation"]["groups"] = groups;
+            Request::parse(request.to_string().as_bytes()).map_err(|error| error.to_string())
+        };
+        let bounds = serde_json::json!([{"metric": "eval_loss", "max_difference": 0.5}]);
+        asked(serde_json::json!({"column": "region", "min_samples": 20, "bounds": bounds})).unwrap();
+        for (groups, told) in [
+            (serde_json::json!({"column": " ", "bounds": bounds}), "groups.column"),
+            (serde_json::json!({"column": "region", "bounds": []}), "groups.bounds"),
+            (
+                serde_json::json!({"column": "region", "min_samples": 1, "bounds": bounds}),
+                "groups.min_samples",
+            ),
+            (serde_json::json!({"column": "region", "bounds": [{"metric": "eval_loss"}]}), "max_difference"),
+        ] {
+            let message = asked(groups).unwrap_err();
+            assert!(message.contains(told), "{message}");
         }
     }
 

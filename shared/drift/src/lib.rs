@@ -4,9 +4,12 @@
 //! such counts, so that the memory that a comparison needs does not grow with what is compared.
 
 pub mod baseline;
+pub mod bias;
 pub mod capture;
 mod grid;
 pub mod ks;
+mod labelled;
+pub mod labels;
 pub mod lines;
 mod outcomes;
 mod page;
@@ -19,9 +22,11 @@ pub mod verdict;
 mod window;
 
 pub use baseline::Baseline;
+pub use bias::{GroupBound, GroupSettings, Limit};
 pub use grid::{Counts, Grid};
+pub use labelled::Labelled;
 pub use outcomes::Outcomes;
 pub use page::page;
-pub use settings::{OutcomeSettings, Positive, Settings, SettingsInvalid, Task};
-pub use verdict::{Outcome, Report};
+pub use settings::{LabelSettings, OutcomeSettings, Positive, Settings, SettingsInvalid, Task};
+pub use verdict::{Outcome, Quality, QualityVerdict, Report};
 pub use window::Window;

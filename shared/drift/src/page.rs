@@ -4,7 +4,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
     settings::Settings,
-    verdict::{FeatureReport, Finding, Histogram, Kind, Outcome, Pair, Predictions, Report},
+    verdict::{
+        FeatureReport, Finding, Histogram, Kind, Outcome, Pair, Predictions, Quality, QualityVerdict, Report,
+    },
     window::short,
 };
 
@@ -36,7 +38,11 @@ pub fn page(subject: &str, report: &Report) -> String {
                     @if !report.findings.is_empty() { (findings(&report.findings)) }
                     h2 { "Features" }
                     div.wide { (features(&report.features, &report.settings)) }
-                    @if let Some(predictions) = &report.predictions { (groups(predictions)) }
+                    @if let Some(predictions) = &report.predictions {
+                        h2 { "Predictions" }
+                        (groups(predictions))
+                    }
+                    @if let Some(quality) = &report.quality { (quality_of(quality)) }
                     h2 { "Values" }
                     p.quiet { "Each bar is the share of values in a bin: grey of the baseline, blue of this window." }
                     div.charts {
@@ -130,7 +136,6 @@ fn groups(predictions: &Predictions) -> Markup {
     let all = std::iter::once(("all", &predictions.all));
     let groups = predictions.groups.iter().map(|(name, group)| (name.as_str(), group));
     html! {
-        h2 { "Predictions" }
         div.wide {
             table {
                 thead {
@@ -153,6 +158,48 @@ fn groups(predictions: &Predictions) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn quality_of(quality: &Quality) -> Markup {
+    let verdict = |name: &str, verdict: QualityVerdict| match verdict {
+        QualityVerdict::Stable => html! { p.good { (name) ": every bound is kept" } },
+        QualityVerdict::Drifted => html! { p.bad { (name) ": drifted" } },
+        QualityVerdict::NotEvaluated => html! { p { strong { (name) ": not evaluated" } } },
+    };
+    let labels = &quality.labels;
+    html! {
+        h2 { "Model quality" }
+        @if let Some(metrics) = quality.metrics { (verdict("Against the labels", metrics)) }
+        @if let Some(groups) = quality.groups { (verdict("Between groups", groups)) }
+        @if !quality.findings.is_empty() { (findings(&quality.findings)) }
+        p.quiet {
+            "Predictions from " time datetime=(quality.from) { (quality.from) } " to "
+            time datetime=(quality.until) { (quality.until) } ", by the labels that have come since."
+        }
+        (groups(&quality.predictions))
+        @if !quality.predictions.not_judged.is_empty() {
+            p { "Not judged:" }
+            ul { @for reason in &quality.predictions.not_judged { li { (reason) } } }
+        }
+        div.wide {
+            table {
+                caption.quiet { "What became of the labels" }
+                thead { tr { th scope="col" { "Labels" } th.number scope="col" { "Count" } } }
+                tbody {
+                    @for (name, count) in [
+                        ("read", labels.read), ("joined to an invocation", labels.joined),
+                        ("of no invocation in the window", labels.unmatched), ("told again, the same", labels.duplicates),
+                        ("contradicting, and not used", labels.contradicting),
+                        ("whose identifier came again", labels.repeated),
+                        ("that do not fit their prediction", labels.unusable), ("lines that are no label", labels.bad),
+                    ] {
+                        tr { th scope="row" { (name) } td.number { (count) } }
+                    }
+                }
+            }
+        }
+        @if !labels.examples.is_empty() { ul { @for example in &labels.examples { li { (example) } } } }
     }
 }
 
@@ -232,7 +279,7 @@ mod tests {
 
     fn report(drift: f64, name: &str) -> Report {
         let settings: Settings = serde_json::from_str(
-            r#"{"outcomes": {"prediction": "output.score", "group": "input.g", "task": {"kind": "binary", "positive": {"at_least": 0.5}}}}"#,
+            r#"{"outcomes": {"prediction": "output.score", "groups": {"column": "input.g", "bounds": [{"metric": "positive_rate", "max_difference": 1}]}, "task": {"kind": "binary", "positive": {"at_least": 0.5}}}}"#,
         )
         .unwrap();
         let rows = |shift: f64| {

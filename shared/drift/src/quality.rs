@@ -2,7 +2,7 @@
 //!
 //! Names and definitions are scikit-learn's (`sklearn.metrics`): of a class that was never predicted the precision is 0.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Metrics by name.
 pub type Metrics = BTreeMap<String, f64>;
@@ -51,24 +51,36 @@ pub fn auc(pairs: &[(f64, bool)]) -> Option<f64> {
     (below > 0.0 && positives > 0.0).then(|| wins / (below * positives))
 }
 
+#[derive(Default)]
+struct Class {
+    hits: usize,
+    predicted: usize,
+    truth: usize,
+}
+
 /// `accuracy`, and `precision`, `recall` and `f1` as the mean over all classes (macro), of (predicted, true) pairs; nothing of none.
 pub fn multiclass(pairs: &[(String, String)]) -> Metrics {
     if pairs.is_empty() {
         return Metrics::new();
     }
-    let classes: BTreeSet<&String> = pairs.iter().flat_map(|(one, other)| [one, other]).collect();
+    // Texts may be classes, as many as there are pairs: each pair is looked at once.
+    let mut counts: BTreeMap<&str, Class> = BTreeMap::new();
+    for (predicted, truth) in pairs {
+        counts.entry(predicted).or_default().predicted += 1;
+        counts.entry(truth).or_default().truth += 1;
+        if predicted == truth {
+            counts.entry(truth).or_default().hits += 1;
+        }
+    }
     let (mut precisions, mut recalls, mut f1s) = (0.0, 0.0, 0.0);
-    for class in &classes {
-        let count = |keep: &dyn Fn(&(String, String)) -> bool| pairs.iter().filter(|pair| keep(pair)).count();
-        let hits = count(&|(predicted, truth)| predicted == *class && truth == *class);
-        let precision = ratio(hits, count(&|(predicted, _)| predicted == *class));
-        let recall = ratio(hits, count(&|(_, truth)| truth == *class));
+    for class in counts.values() {
+        let (precision, recall) = (ratio(class.hits, class.predicted), ratio(class.hits, class.truth));
         precisions += precision;
         recalls += recall;
         f1s += harmonic(precision, recall);
     }
     let right = pairs.iter().filter(|(predicted, truth)| predicted == truth).count();
-    let classes = classes.len() as f64;
+    let classes = counts.len() as f64;
     named([
         ("accuracy", ratio(right, pairs.len())),
         ("precision", precisions / classes),

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::row::Columns;
+use crate::{
+    bias::{GroupSettings, POSITIVE_RATE},
+    row::{Columns, Side},
+};
 
 /// What counts as drift.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,15 +82,12 @@ pub struct OutcomeSettings {
     pub prediction: String,
     /// What is predicted.
     pub task: Task,
-    /// The feature whose values are the groups.
+    /// That labels come, and when; nothing that needs them is judged without this.
     #[serde(default)]
-    pub group: Option<String>,
-    /// The most that groups' rates of positive predictions may differ (demographic parity). 0.1.
-    #[serde(default = "tenth")]
-    pub parity_difference: f64,
-    /// The most that groups' accuracies may differ. 0.1.
-    #[serde(default = "tenth")]
-    pub accuracy_difference: f64,
+    pub labels: Option<LabelSettings>,
+    /// The groups that predictions are compared between. `positive_rate` needs no labels, every other metric does.
+    #[serde(default)]
+    pub groups: Option<GroupSettings>,
     /// Metrics that must not fall below a value, such as `{"accuracy": 0.8}`. The names are those of
     /// [`quality`](crate::quality).
     #[serde(default)]
@@ -97,8 +97,21 @@ pub struct OutcomeSettings {
     pub at_most: BTreeMap<String, f64>,
 }
 
-fn tenth() -> f64 {
-    0.1
+/// When labels come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LabelSettings {
+    /// Hours after which the label of a prediction is expected to be there. 24. Predictions are judged when they are so
+    /// old; a label that comes after that is ignored.
+    pub delay_hours: u32,
+    /// The most hours of predictions that are judged together: so long labels are waited for while there are too few. 168.
+    pub most_hours: u32,
+}
+
+impl Default for LabelSettings {
+    fn default() -> Self {
+        Self { delay_hours: 24, most_hours: 168 }
+    }
 }
 
 /// What is predicted.
@@ -157,13 +170,115 @@ pub enum SettingsInvalid {
         /// What it is.
         value: usize,
     },
+    /// Groups that cannot be meant.
+    #[error("`groups.{field}` is `{value}`: {remedy}")]
+    Groups {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        value: String,
+        /// What to write.
+        remedy: &'static str,
+    },
+    /// Something of `outcomes` that nothing could be judged by.
+    #[error("`outcomes.{field}` is `{value}`: {remedy}")]
+    Outcomes {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        value: String,
+        /// What to write.
+        remedy: String,
+    },
+}
+
+impl Task {
+    /// The metrics that labels give it, as [`quality`](crate::quality) has them.
+    pub fn metrics(&self) -> &'static [&'static str] {
+        match self {
+            Self::Binary { .. } => &["accuracy", "auc", "f1", "precision", "recall"],
+            Self::Multiclass => &["accuracy", "f1", "precision", "recall"],
+            Self::Regression => &["mae", "rmse"],
+        }
+    }
+}
+
+impl OutcomeSettings {
+    /// # Errors
+    /// When something in it would never be judged: a metric that the task does not have, or that needs labels where
+    /// none are said to come.
+    fn check(&self) -> Result<(), SettingsInvalid> {
+        let refuse = |field, value: &str, remedy: String| {
+            Err(SettingsInvalid::Outcomes { field, value: value.to_owned(), remedy })
+        };
+        let feature = || "write the name of a feature, such as input.region or output.score".to_owned();
+        if Side::of(&self.prediction).is_none() {
+            return refuse("prediction", &self.prediction, feature());
+        }
+        let metrics = self.task.metrics();
+        let unlabelled =
+            || "say in `outcomes.labels` that labels come: nothing else can measure it".to_owned();
+        for (field, bounds) in [("at_least", &self.at_least), ("at_most", &self.at_most)] {
+            for (metric, limit) in bounds {
+                if !metrics.contains(&metric.as_str()) {
+                    return refuse(field, metric, format!("the task has the metrics {metrics:?}"));
+                }
+                if !limit.is_finite() {
+                    return refuse(field, metric, "write a finite number".to_owned());
+                }
+                if self.labels.is_none() {
+                    return refuse(field, metric, unlabelled());
+                }
+            }
+        }
+        if let Some(groups) = &self.groups {
+            groups.check()?;
+            if Side::of(&groups.column).is_none() {
+                return refuse("groups.column", &groups.column, feature());
+            }
+            for bound in &groups.bounds {
+                let has_rate = matches!(self.task, Task::Binary { .. });
+                if bound.metric == POSITIVE_RATE && has_rate {
+                    continue;
+                }
+                if !metrics.contains(&bound.metric.as_str()) {
+                    let rate = if has_rate { " and positive_rate" } else { "" };
+                    let remedy = format!("the task has the metrics {metrics:?}{rate}");
+                    return refuse("groups.bounds", &bound.metric, remedy);
+                }
+                if self.labels.is_none() {
+                    return refuse("groups.bounds", &bound.metric, unlabelled());
+                }
+            }
+        }
+        if let Some(labels) = &self.labels {
+            for (name, value, least, most) in [
+                ("labels.delay_hours", labels.delay_hours, 0, 24 * 366),
+                ("labels.most_hours", labels.most_hours, 1, 24 * 31),
+            ] {
+                if !(least..=most).contains(&value) {
+                    return refuse(name, &value.to_string(), format!("write {least} to {most}"));
+                }
+            }
+            let of_labels =
+                |groups: &GroupSettings| groups.bounds.iter().any(|bound| bound.metric != POSITIVE_RATE);
+            if self.at_least.is_empty()
+                && self.at_most.is_empty()
+                && !self.groups.as_ref().is_some_and(of_labels)
+            {
+                let remedy = "say what they must show, in `at_least`, `at_most` or `groups`".to_owned();
+                return refuse("labels", "set", remedy);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Settings {
     /// # Errors
     /// When a figure cannot be meant.
     pub fn check(&self) -> Result<(), SettingsInvalid> {
-        let mut shares = vec![
+        let shares = [
             ("ks_p", self.ks_p),
             ("ks_d", self.ks_d),
             ("null_rate", self.null_rate),
@@ -171,8 +286,7 @@ impl Settings {
             ("violation_rate", self.violation_rate),
         ];
         if let Some(outcomes) = &self.outcomes {
-            shares.push(("parity_difference", outcomes.parity_difference));
-            shares.push(("accuracy_difference", outcomes.accuracy_difference));
+            outcomes.check()?;
         }
         for (name, value) in shares {
             if !(0.0..=1.0).contains(&value) {
@@ -226,12 +340,48 @@ mod tests {
 
     #[test]
     fn outcomes_are_read_as_the_guide_writes_them() {
-        let text = r#"{"outcomes": {"prediction": "output.score", "task": {"kind": "binary", "positive": {"at_least": 0.5}},
-            "group": "input.region", "at_least": {"accuracy": 0.8}}}"#;
-        let settings: Settings = serde_json::from_str(text).unwrap();
+        let guide = include_str!("../../../docs/drift.md");
+        let (_, told) = guide.split_once("## Predictions, labels and groups").unwrap();
+        let start = told.find("    \"outcomes\"").unwrap();
+        let end = start + told[start..].find("\n    }").unwrap() + "\n    }".len();
+        let settings: Settings = serde_json::from_str(&format!("{{{}}}", &told[start..end])).unwrap();
+        assert_eq!(settings.check(), Ok(()));
         let outcomes = settings.outcomes.unwrap();
         assert_eq!(outcomes.task, Task::Binary { positive: Positive::AtLeast(0.5) });
-        assert_eq!((outcomes.parity_difference, outcomes.accuracy_difference), (0.1, 0.1));
+        assert_eq!(outcomes.labels, Some(LabelSettings::default()));
+        assert_eq!(outcomes.groups.unwrap().bounds.len(), 2);
+    }
+
+    #[test]
+    fn what_would_never_be_judged_is_refused_by_name() {
+        let outcomes = |more: &str| {
+            let text = format!(
+                r#"{{"outcomes": {{"prediction": "output.x", "task": {{"kind": "multiclass"}}, {more}}}}}"#
+            );
+            serde_json::from_str::<Settings>(&text).unwrap().check()
+        };
+        outcomes(r#""labels": {}, "at_least": {"accuracy": 0.5}"#).unwrap();
+        for (more, told) in [
+            (r#""labels": {}, "at_least": {"acuracy": 0.5}"#, "acuracy"),
+            (r#""labels": {}, "at_most": {"auc": 0.5}"#, "auc"),
+            (r#""at_least": {"accuracy": 0.5}"#, "labels"),
+            (r#""labels": {"most_hours": 0}"#, "labels.most_hours"),
+            (
+                r#""groups": {"column": "input.g", "bounds": [{"metric": "accuracy", "min_ratio": 0.8}]}"#,
+                "labels",
+            ),
+            (
+                r#""labels": {}, "groups": {"column": "input.g", "bounds": [{"metric": "positive_rate", "min_ratio": 0.8}]}"#,
+                "positive_rate",
+            ),
+            (
+                r#""labels": {}, "groups": {"column": "region", "bounds": [{"metric": "accuracy", "min_ratio": 0.8}]}"#,
+                "groups.column",
+            ),
+        ] {
+            let refusal = outcomes(more).unwrap_err().to_string();
+            assert!(refusal.contains(told), "{more}: {refusal}");
+        }
     }
 
     #[test]

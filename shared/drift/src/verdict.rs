@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{quality::Metrics, settings::Settings};
+use crate::{
+    bias::{Breach, Limit},
+    labels::LabelCounts,
+    quality::Metrics,
+    settings::Settings,
+};
 
 /// The `schema` of a [`Report`].
 pub const SCHEMA: &str = "lockstep/drift-report/v1";
@@ -32,8 +37,11 @@ pub struct Report {
     pub until: Option<Timestamp>,
     /// The features, the drifted ones first.
     pub features: Vec<FeatureReport>,
-    /// Predictions by group, and against labels.
+    /// Predictions of this window by group.
     pub predictions: Option<Predictions>,
+    /// Predictions of an earlier window against the labels that came since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
     /// By what it was judged.
     pub settings: Settings,
 }
@@ -80,10 +88,10 @@ pub enum Check {
     OutsideRate,
     /// The share of fractions where the baseline has whole numbers only.
     FractionalRate,
-    /// How much groups' rates of positive predictions differ.
-    ParityDifference,
-    /// How much groups' accuracies differ.
-    AccuracyDifference,
+    /// How much a metric differs between groups.
+    GroupDifference,
+    /// Which part the least of groups' metrics is of the greatest.
+    GroupRatio,
     /// A metric of model quality that fell below its bound.
     QualityBelow,
     /// A metric of model quality that rose above its bound.
@@ -101,8 +109,8 @@ impl Check {
             Self::MismatchedRate => "share of values of another type",
             Self::OutsideRate => "share of values outside the range",
             Self::FractionalRate => "share of fractions",
-            Self::ParityDifference => "difference of positive rates between groups",
-            Self::AccuracyDifference => "difference of accuracies between groups",
+            Self::GroupDifference => "difference between groups:",
+            Self::GroupRatio => "ratio between groups:",
             Self::QualityBelow => "below its bound:",
             Self::QualityAbove => "above its bound:",
         }
@@ -122,16 +130,50 @@ pub struct Finding {
     pub value: f64,
     /// What it may be.
     pub limit: f64,
+    /// Between which groups, where it is about groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<Between>,
+}
+
+/// The two groups that differ most, with what each has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Between {
+    /// The group that has least.
+    pub least: (String, f64),
+    /// The group that has most.
+    pub greatest: (String, f64),
+}
+
+impl From<Breach> for Finding {
+    fn from(breach: Breach) -> Self {
+        let Breach { least, greatest, bound } = breach;
+        let check = match bound.limit {
+            Limit::MaxDifference(_) => Check::GroupDifference,
+            Limit::MinRatio(_) => Check::GroupRatio,
+        };
+        Self {
+            check,
+            value: bound.limit.measure(least.1, greatest.1),
+            limit: bound.limit.value(),
+            metric: Some(bound.metric),
+            between: Some(Between { least, greatest }),
+        }
+    }
 }
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { check, metric, value, limit } = self;
+        let Self { check, metric, value, limit, between } = self;
         write!(formatter, "{}", check.name())?;
         if let Some(metric) = metric {
             write!(formatter, " {metric}")?;
         }
-        write!(formatter, " {value:.3}, limit {limit}")
+        write!(formatter, " {value:.3}, limit {limit}")?;
+        if let Some(Between { least, greatest }) = between {
+            write!(formatter, "; `{}` has {:.3} and `{}` {:.3}", least.0, least.1, greatest.0, greatest.1)?;
+        }
+        Ok(())
     }
 }
 
@@ -215,6 +257,53 @@ pub struct Histogram {
     pub current: Vec<f64>,
 }
 
+/// What is said about predictions whose labels have come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// The verdict: the worst of the two below.
+    pub verdict: QualityVerdict,
+    /// Whether the metrics of all predictions keep their bounds; absent where there are none.
+    pub metrics: Option<QualityVerdict>,
+    /// Whether the groups keep theirs; absent where there are none.
+    pub groups: Option<QualityVerdict>,
+    /// What does not.
+    pub findings: Vec<Finding>,
+    /// The first moment of the predictions.
+    pub from: Timestamp,
+    /// The moment after the last.
+    pub until: Timestamp,
+    /// What became of the labels.
+    pub labels: LabelCounts,
+    /// Captures that could not be used.
+    pub skipped: Skipped,
+    /// The predictions, of all and by group.
+    pub predictions: Predictions,
+}
+
+/// A verdict on model quality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QualityVerdict {
+    /// Every bound is kept.
+    Stable,
+    /// There are not enough labels to say. What was not judged is no good news.
+    NotEvaluated,
+    /// A bound is broken.
+    Drifted,
+}
+
+impl QualityVerdict {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::NotEvaluated => "not_evaluated",
+            Self::Drifted => "drifted",
+        }
+    }
+}
+
 /// Predictions by group, and against labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -223,6 +312,8 @@ pub struct Predictions {
     pub all: Group,
     /// By the group they belong to; groups beyond [`Settings::categories`] together as `(others)`.
     pub groups: BTreeMap<String, Group>,
+    /// What was not judged, and what it lacks.
+    pub not_judged: Vec<String>,
 }
 
 /// Predictions of a group.
@@ -256,6 +347,25 @@ impl Report {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
         Ok(text)
+    }
+
+    /// Adds what is said about an earlier window's labels: what drifted there has drifted.
+    pub fn with_quality(mut self, quality: Quality) -> Self {
+        if quality.verdict == QualityVerdict::Drifted {
+            self.outcome = Outcome::Drifted;
+        }
+        self.quality = Some(quality);
+        self
+    }
+
+    /// What has drifted: the features by their names, and metrics as `quality.accuracy` or `groups.accuracy`.
+    pub fn drifted_names(&self) -> impl Iterator<Item = String> {
+        let findings = self.findings.iter().chain(self.quality.iter().flat_map(|quality| &quality.findings));
+        let metrics = findings.filter_map(|finding| {
+            let what = if finding.between.is_some() { "groups" } else { "quality" };
+            Some(format!("{what}.{}", finding.metric.as_ref()?))
+        });
+        self.drifted().map(|feature| feature.name.clone()).chain(metrics)
     }
 
     /// The features that have drifted.

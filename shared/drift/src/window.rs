@@ -82,11 +82,6 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Where labels are put in, before captures are seen; absent unless the settings say how predictions are judged.
-    pub fn outcomes(&mut self) -> Option<&mut Outcomes<'a>> {
-        self.outcomes.as_mut()
-    }
-
     /// Sees what a line of the capture holds; one that cannot be used is counted.
     pub fn see(&mut self, capture: Result<Capture, BadLine>) {
         let capture = match capture {
@@ -103,7 +98,7 @@ impl<'a> Window<'a> {
         }
         rows.iter().for_each(|row| self.see_row(row));
         if let Some(outcomes) = &mut self.outcomes {
-            outcomes.see(capture.id(), &rows);
+            outcomes.see(&rows, None);
         }
     }
 
@@ -144,7 +139,7 @@ impl<'a> Window<'a> {
             .collect();
         // Stable, so that names stay in order.
         features.sort_by_key(|feature| (!feature.drifted, !feature.is_score));
-        let (predictions, findings) = self.outcomes.map(Outcomes::judge).unzip();
+        let (predictions, findings) = self.outcomes.map(Outcomes::judge_rates).unzip();
         let findings = findings.unwrap_or_default();
         let drifted = features.iter().filter(|feature| feature.drifted).count();
         let score = features.iter().any(|feature| feature.drifted && feature.is_score);
@@ -166,6 +161,7 @@ impl<'a> Window<'a> {
             until: self.until,
             features,
             predictions,
+            quality: None,
             settings: settings.clone(),
         }
     }
@@ -223,18 +219,24 @@ impl<'a> Counter<'a> {
         let mut why = Vec::new();
         let mut check = |applies: bool, check: Check, value: Option<f64>, limit: f64| {
             if let Some(value) = value.filter(|value| applies && *value > limit) {
-                why.push(Finding { check, metric: None, value, limit });
+                why.push(Finding { check, metric: None, value, limit, between: None });
             }
         };
         check(judged, Check::Psi, psi, settings.psi);
         let distance = ks.filter(|ks| ks.p < settings.ks_p && ks.d >= settings.ks_d);
         // The distance itself is judged above; it may equal its limit.
         if let Some(Ks { d, .. }) = distance.filter(|_| judged) {
-            why.push(Finding { check: Check::Ks, metric: None, value: d, limit: settings.ks_d });
+            why.push(Finding {
+                check: Check::Ks,
+                metric: None,
+                value: d,
+                limit: settings.ks_d,
+                between: None,
+            });
         }
         let mut check = |applies: bool, check: Check, value: f64, limit: f64| {
             if applies && value > limit {
-                why.push(Finding { check, metric: None, value, limit });
+                why.push(Finding { check, metric: None, value, limit, between: None });
             }
         };
         let change = (null_rate.current - null_rate.baseline).abs();

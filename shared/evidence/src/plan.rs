@@ -202,6 +202,40 @@ impl Checker<'_> {
                 return Err(EvidenceBroken::Unasked(Gate::JudgeMetrics, "metrics"));
             }
         }
+        self.passed_by_group(&verified.link)
+    }
+
+    /// The same for what may lie between groups.
+    fn passed_by_group(&self, judged: &Link) -> Result<(), EvidenceBroken> {
+        let Some(groups) = &self.plan.request.evaluation.groups else { return Ok(()) };
+        let unasked = |what| Err(EvidenceBroken::Unasked(Gate::JudgeMetrics, what));
+        if judged.facts.get("group_column") != Some(&groups.column) {
+            return unasked("group column");
+        }
+        for (metric, asked) in groups.stated() {
+            if judged.facts.get(&format!("group_bound.{metric}")) != Some(&asked) {
+                return unasked("bounds between groups");
+            }
+        }
+        let of_groups = |metric: &str| -> Vec<(&str, f64)> {
+            let suffix = format!(".{metric}");
+            let facts = judged.facts.iter().filter_map(|(name, value)| {
+                let group = name.strip_prefix("group.")?.strip_suffix(&suffix)?;
+                Some((group, value.parse().unwrap_or(f64::NAN)))
+            });
+            facts.collect()
+        };
+        let samples = of_groups("samples");
+        let enough = |(_, samples): &(&str, f64)| *samples >= groups.min_samples as f64;
+        if samples.len() < 2 || !samples.iter().all(enough) {
+            return unasked("samples of groups");
+        }
+        for bound in &groups.bounds {
+            let values = of_groups(&bound.metric);
+            if values.len() != samples.len() || bound.breach(values).is_some() {
+                return unasked("metrics of groups");
+            }
+        }
         Ok(())
     }
 

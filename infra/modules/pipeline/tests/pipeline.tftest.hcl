@@ -417,8 +417,29 @@ run "builds_walls_between_buckets" {
     error_message = "Only those whom the policy names may write evaluation data."
   }
   assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
+      statement.Effect == "Deny" && !can(statement.Condition) && try(statement.Resource, "") == "arn:aws:s3:::lockstep-work-123456789012/labels/*"
+    ])
+    error_message = "With no writer of labels named, everybody must be denied."
+  }
+  assert {
     condition     = aws_s3_bucket_notification.intake.eventbridge
     error_message = "An upload must reach EventBridge."
+  }
+}
+
+run "lets_those_who_are_named_write_labels" {
+  variables {
+    label_writers = ["AROALABELS:*"]
+  }
+
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
+      statement.Effect == "Deny" && try(statement.Condition.StringNotLike["aws:userid"], []) == ["AROALABELS:*"] && try(statement.Resource, "") == "arn:aws:s3:::lockstep-work-123456789012/labels/*"
+    ])
+    error_message = "Only those who are named may write labels."
   }
 }
 
