@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::screen::Screen;
-use crate::traffic::Traffic;
+use crate::traffic::{Asked, Traffic};
 
 /// Questions of each kind: the monitor wants a hundred to say anything.
 const QUESTIONS: usize = 150;
+/// The least share of answers that are what the row has, to the letter.
+const LEAST_ACCURACY: f64 = 0.1;
 /// SageMaker gathers captures before it stores them.
 const GATHERED: Duration = Duration::from_millis(500);
 /// How often captures are looked for.
@@ -28,6 +30,10 @@ pub(crate) struct Judgement {
     pub rows: u64,
     /// Features that drifted.
     pub features: Vec<String>,
+    /// What labels say of earlier predictions: `stable`, `drifted` or `not_evaluated`.
+    pub quality: Option<String>,
+    /// Predictions that have a label.
+    pub labelled: u64,
     /// Where the report lies.
     pub report: Option<String>,
     /// The event that told of drift.
@@ -36,7 +42,16 @@ pub(crate) struct Judgement {
 
 /// Makes a request ask for another run when its traffic drifts.
 pub(crate) fn ask_for_retraining(request: &mut Value) {
-    request["monitoring"] = json!({ "retrain": true });
+    request["monitoring"] = json!({
+        "settings": { "outcomes": {
+            "prediction": "output.generated_text",
+            "task": { "kind": "multiclass" },
+            "labels": { "delay_hours": 0 },
+            "at_least": { "accuracy": LEAST_ACCURACY },
+            "groups": { "column": "input.attributes.kind", "min_samples": 20, "bounds": [{ "metric": "accuracy", "max_difference": 1 }] },
+        }},
+        "retrain": true,
+    });
 }
 
 /// Shows the monitor the traffic that it expects, and then other traffic; the event that this made.
@@ -54,12 +69,17 @@ pub(crate) async fn shift(
     screen.heading("Traffic like the evaluation's");
     screen.doing("asking questions like those that the model was graded on");
     let before = captures.count().await?;
-    traffic.like(QUESTIONS).await?;
+    let asked = traffic.like(QUESTIONS).await?;
     captures.wait_for(before + QUESTIONS).await?;
+    screen.doing("bringing what turned out to be true of them");
+    bring_labels(account, outputs, endpoint, &asked).await?;
     let judged = judge(account, endpoint).await?;
     show(&judged, screen);
-    if judged.verdict != "stable" {
-        return Err(Error::DriftMissed { expected: "stable", found: judged.verdict });
+    for (expected, found) in [("stable", Some(&judged.verdict)), ("stable", judged.quality.as_ref())] {
+        if found.is_none_or(|found| found != expected) {
+            let found = found.cloned().unwrap_or_default();
+            return Err(Error::DriftMissed { expected, found });
+        }
     }
     screen.heading("Other traffic");
     screen.doing("asking questions of another kind");
@@ -77,10 +97,35 @@ fn show(judged: &Judgement, screen: &Screen) {
     let features =
         if judged.features.is_empty() { String::new() } else { format!(": {}", judged.features.join(", ")) };
     screen.say(&format!("  {} over {} invocations{features}", judged.verdict, judged.rows));
+    if let Some(quality) = &judged.quality {
+        screen.say(&format!("  model quality: {quality} by {} labels", judged.labelled));
+    }
     if let Some(report) = &judged.report {
         let page = Path::new(report).with_extension("html");
         screen.aside(&format!("  report {report}, page {}", page.display()));
     }
+}
+
+/// Brings labels in SageMaker's form to the hour in which it does so.
+/// <https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-model-quality-merge.html>
+async fn bring_labels(
+    account: &Account,
+    outputs: &Outputs,
+    endpoint: &str,
+    asked: &[Asked],
+) -> Result<(), Error> {
+    let line = |asked: &Asked| {
+        let label = json!(asked.truth).to_string();
+        let data = json!({ "data": label, "encoding": "JSON" });
+        json!({ "groundTruthData": data, "eventMetadata": { "eventId": asked.id }, "eventVersion": "0" })
+    };
+    let lines: String = asked.iter().map(|asked| line(asked).to_string() + "\n").collect();
+    let hour = jiff::Timestamp::now().strftime("%Y/%m/%d/%H").to_string();
+    let config = crate::local_account::s3_config(account, Identity::DataSteward).await;
+    let key = format!("labels/{endpoint}/{hour}/labels.jsonl");
+    let put = aws_sdk_s3::Client::from_conf(config).put_object().bucket(&outputs.work_bucket).key(key);
+    put.body(lines.into_bytes().into()).send().await.map_err(Error::aws("PutObject"))?;
+    Ok(())
 }
 
 /// Invokes the monitor as its schedule would.

@@ -18,7 +18,24 @@ const PACE: Duration = Duration::from_millis(20);
 pub(crate) struct Traffic {
     runtime: Client,
     endpoint: String,
-    questions: Vec<String>,
+    questions: Vec<Question>,
+}
+
+/// What is asked, and what the row has for an answer.
+#[derive(Clone, Debug)]
+struct Question {
+    inputs: String,
+    truth: String,
+    kind: &'static str,
+}
+
+/// A question that was asked under an identifier of its own, and what turns out to be true.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// The `InferenceId`.
+    pub id: String,
+    /// The answer that the row has.
+    pub truth: String,
 }
 
 /// How questions were answered.
@@ -40,18 +57,18 @@ impl Traffic {
         let texts = lines.filter_map(|line| {
             Some(serde_json::from_slice::<Value>(line).ok()?["text"].as_str()?.to_owned())
         });
-        let questions: Vec<String> = texts.map(|text| question(&text).to_owned()).collect();
+        let questions: Vec<Question> = texts.map(|text| Question::of(&text)).collect();
         if questions.is_empty() {
             return Err(Error::NoRows);
         }
         Ok(Self { runtime, endpoint: endpoint.to_owned(), questions })
     }
 
-    /// Asks so many questions like those of the evaluation.
+    /// Asks so many questions like those of the evaluation, each under an identifier by which its label can follow.
     ///
     /// # Errors
     /// [`Error::Aws`].
-    pub(crate) async fn like(&self, count: usize) -> Result<(), Error> {
+    pub(crate) async fn like(&self, count: usize) -> Result<Vec<Asked>, Error> {
         self.ask_all(count, str::to_owned).await
     }
 
@@ -60,24 +77,27 @@ impl Traffic {
     /// # Errors
     /// [`Error::Aws`].
     pub(crate) async fn unlike(&self, count: usize) -> Result<(), Error> {
-        self.ask_all(count, |question| {
+        let change = |question: &str| {
             format!("Please write a long and careful report about this: {}", question.repeat(3))
-        })
-        .await
+        };
+        self.ask_all(count, change).await.map(drop)
     }
 
-    async fn ask_all(&self, count: usize, change: impl Fn(&str) -> String) -> Result<(), Error> {
-        let questions = self.questions.iter().cycle().take(count).map(|question| change(question));
-        futures::stream::iter(questions.map(|question| self.ask(question)))
-            .buffer_unordered(SIDE_BY_SIDE)
-            .try_collect()
-            .await
+    async fn ask_all(&self, count: usize, change: impl Fn(&str) -> String) -> Result<Vec<Asked>, Error> {
+        let questions = self.questions.iter().cycle().take(count).enumerate();
+        let questions = questions.map(|(number, question)| {
+            let asked =
+                Asked { id: format!("{}-{number}", std::process::id()), truth: question.truth.clone() };
+            let changed = Question { inputs: change(&question.inputs), ..question.clone() };
+            async move { self.ask(&changed, Some(&asked.id)).await.map(|()| asked) }
+        });
+        futures::stream::iter(questions).buffer_unordered(SIDE_BY_SIDE).try_collect().await
     }
 
     /// Asks until it is dropped, whatever the answers.
     pub(crate) async fn go_on(&self, tally: &Tally) {
         for question in self.questions.iter().cycle() {
-            let count = match self.ask(question.clone()).await {
+            let count = match self.ask(question, None).await {
                 Ok(()) => &tally.answered,
                 Err(_) => &tally.failed,
             };
@@ -86,12 +106,21 @@ impl Traffic {
         }
     }
 
-    async fn ask(&self, inputs: String) -> Result<(), Error> {
-        let body = json!({ "inputs": inputs }).to_string();
+    async fn ask(&self, question: &Question, id: Option<&str>) -> Result<(), Error> {
+        let body = json!({ "inputs": question.inputs, "attributes": { "kind": question.kind } }).to_string();
         let invoke =
             self.runtime.invoke_endpoint().endpoint_name(&self.endpoint).content_type("application/json");
+        let invoke = invoke.set_inference_id(id.map(str::to_owned));
         invoke.body(Blob::new(body)).send().await.map_err(Error::aws("InvokeEndpoint"))?;
         Ok(())
+    }
+}
+
+impl Question {
+    fn of(text: &str) -> Self {
+        let inputs = question(text);
+        let kind = if text.starts_with("Q:") { "question" } else { "report" };
+        Self { inputs: inputs.to_owned(), truth: text[inputs.len()..].to_owned(), kind }
     }
 }
 

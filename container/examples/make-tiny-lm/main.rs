@@ -24,6 +24,7 @@ use container::stop::Stop;
 use container::train::Trainable;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
 
 const SEED: u64 = 20_261_121;
 const DOCUMENTS: usize = 5000;
@@ -44,8 +45,11 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         training.len(),
         held_out.len()
     ));
-    fs::write(data.join("training.jsonl"), lines(&training)?)?;
-    fs::write(data.join("evaluation.jsonl"), lines(&held_out)?)?;
+    fs::write(data.join("training.jsonl"), lines(&training, |text| json!({ "text": text }))?)?;
+    fs::write(
+        data.join("evaluation.jsonl"),
+        lines(&held_out, |text| json!({ "text": text, "kind": kind(text) }))?,
+    )?;
 
     let config = config();
     tokenizer::train(&general, config.vocab_size)?.save(model.join("tokenizer.json"), true)?;
@@ -107,10 +111,15 @@ fn config_json(config: &Config) -> Result<String, Box<dyn Error + Send + Sync>> 
     Ok(serde_json::to_string_pretty(&json)? + "\n")
 }
 
-fn lines(texts: &[String]) -> Result<String, Box<dyn Error + Send + Sync>> {
+/// The group of a held-out row.
+fn kind(text: &str) -> &'static str {
+    if text.starts_with("Q:") { "question" } else { "report" }
+}
+
+fn lines(texts: &[String], row: fn(&str) -> Value) -> Result<String, Box<dyn Error + Send + Sync>> {
     let mut lines = String::new();
     for text in texts {
-        lines += &serde_json::to_string(&serde_json::json!({ "text": text }))?;
+        lines += &serde_json::to_string(&row(text))?;
         lines.push('\n');
     }
     Ok(lines)
