@@ -155,7 +155,10 @@ fn labels_that_contradict_the_predictions_drift_and_the_group_that_is_served_wor
         let (said, report) = judge(&kept, "second", &wrong.collect()).await;
         let quality = &report["quality"];
         assert_eq!((&said["verdict"], &said["quality"]), (&"drifted".into(), &"drifted".into()), "{quality}");
-        assert_eq!(said["features"], json!(["quality.accuracy", "groups.accuracy"]), "{quality}");
+        let told = said["features"].as_array().expect("features");
+        for name in ["quality.accuracy", "groups.accuracy"] {
+            assert!(told.contains(&name.into()), "{said}");
+        }
         assert!(said["event_id"].is_string(), "{said}");
         assert_eq!(quality["labels"]["joined"], 2 * EACH, "{quality}");
         assert_eq!(quality["predictions"]["all"]["metrics"]["accuracy"], 0.5, "{quality}");
