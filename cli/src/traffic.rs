@@ -69,7 +69,7 @@ impl Traffic {
     /// # Errors
     /// [`Error::Aws`].
     pub(crate) async fn like(&self, count: usize) -> Result<Vec<Asked>, Error> {
-        self.ask_all(count, str::to_owned).await
+        self.ask_all("like", count, str::to_owned).await
     }
 
     /// Asks so many questions of another kind: longer ones, in another voice.
@@ -80,14 +80,21 @@ impl Traffic {
         let change = |question: &str| {
             format!("Please write a long and careful report about this: {}", question.repeat(3))
         };
-        self.ask_all(count, change).await.map(drop)
+        self.ask_all("unlike", count, change).await.map(drop)
     }
 
-    async fn ask_all(&self, count: usize, change: impl Fn(&str) -> String) -> Result<Vec<Asked>, Error> {
+    async fn ask_all(
+        &self,
+        name: &str,
+        count: usize,
+        change: impl Fn(&str) -> String,
+    ) -> Result<Vec<Asked>, Error> {
         let questions = self.questions.iter().cycle().take(count).enumerate();
         let questions = questions.map(|(number, question)| {
-            let asked =
-                Asked { id: format!("{}-{number}", std::process::id()), truth: question.truth.clone() };
+            let asked = Asked {
+                id: format!("{name}-{}-{number}", std::process::id()),
+                truth: question.truth.clone(),
+            };
             let changed = Question { inputs: change(&question.inputs), ..question.clone() };
             async move { self.ask(&changed, Some(&asked.id)).await.map(|()| asked) }
         });
