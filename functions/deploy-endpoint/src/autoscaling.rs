@@ -11,9 +11,10 @@ use aws_sdk_applicationautoscaling::{
         TargetTrackingScalingPolicyConfiguration,
     },
 };
+use contract::VARIANT;
 use runtime::failed;
 
-use crate::{aws::VARIANT, error::DeployError, settings::Autoscaling};
+use crate::{error::DeployError, settings::Autoscaling};
 
 const DIMENSION: ScalableDimension = ScalableDimension::SageMakerVariantDesiredInstanceCount;
 

@@ -10,7 +10,7 @@ use aws_sdk_sagemaker::{
         TrafficRoutingConfigType, VariantProperty, VariantPropertyType, VpcConfig,
     },
 };
-use contract::{Artifact, RunPlan, takes_volume_key};
+use contract::{Artifact, RunPlan, VARIANT, takes_volume_key};
 use runtime::{AwsFailure, failed, is_missing};
 
 use crate::{
@@ -119,9 +119,6 @@ fn tolerate(sent: Result<(), AwsFailure>) -> Result<(), DeployError> {
         _ => Ok(()),
     }
 }
-
-/// The one variant that an endpoint has; alarms and autoscaling know it by this name.
-pub const VARIANT: &str = "primary";
 
 fn variant(plan: &RunPlan, model: &str, instances: u32) -> ProductionVariant {
     ProductionVariant::builder()

@@ -1,13 +1,15 @@
 //! Real questions, from what SageMaker captured of the version that serves.
 
+use contract::VARIANT;
 use drift::{
-    capture::{Capture, Payload, Reader, prefixes},
+    capture::{Capture, Payload, Reader},
     lines::LONGEST,
+    places,
 };
 use jiff::{SignedDuration, Timestamp};
 use runtime::failed;
 
-use crate::{aws::VARIANT, error::DeployError};
+use crate::error::DeployError;
 
 /// How far back questions are looked for. Older ones say less of what will be asked.
 const REACH: SignedDuration = SignedDuration::from_hours(24);
@@ -23,7 +25,8 @@ pub async fn captured(
     most: usize,
 ) -> Result<Vec<Payload>, DeployError> {
     let now = Timestamp::now();
-    let hours = now.checked_sub(REACH).map(|from| prefixes(endpoint, VARIANT, from, now)).unwrap_or_default();
+    let hours =
+        now.checked_sub(REACH).map(|from| places::captures(endpoint, VARIANT, from, now)).unwrap_or_default();
     let mut found = Vec::new();
     for prefix in hours.iter().rev() {
         let mut keys = keys(s3, bucket, prefix).await?;

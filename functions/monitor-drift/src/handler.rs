@@ -1,16 +1,17 @@
 //! The story of monitoring: what serves, what it was evaluated on, what it meets now, and what that means.
 
 use aws_config::SdkConfig;
-use contract::{DriftDetail, Gate, MonitorInput, ObjectRef, RunId, RunPlan, S3Uri, Sha256Digest};
+use contract::{DriftDetail, Gate, MonitorInput, ObjectRef, RunId, RunPlan, S3Uri, Sha256Digest, VARIANT};
 use drift::{
     Baseline, Labelled, Outcome, Quality, QualityVerdict, Report, Window,
     capture::{Capture, Label},
+    places,
 };
 use jiff::{SignedDuration, Timestamp};
 use runtime::{Environment, Evidence, Measured, Metric, Objects, Unit, failed};
 use serde::Serialize;
 
-use crate::{aws, captures, error::MonitorError, quality_window::QualityWindow, settings::Settings};
+use crate::{aws, error::MonitorError, quality_window::QualityWindow, settings::Settings};
 
 /// The function.
 pub struct MonitorDrift {
@@ -117,7 +118,7 @@ impl MonitorDrift {
         let mut window = Window::new(&baseline, &monitoring.settings);
         let deployed = self.deployed(&run, now).await?;
         let since = deployed.max(now - SignedDuration::from_mins(i64::from(self.settings.window_minutes)));
-        for prefix in captures::prefixes(endpoint, since, now) {
+        for prefix in places::captures(endpoint, VARIANT, since, now) {
             let see = |record: Result<Capture, _>| {
                 let is_older =
                     record.as_ref().is_ok_and(|capture| capture.time.is_some_and(|time| time < since));
@@ -194,10 +195,10 @@ impl MonitorDrift {
         let window = QualityWindow::next(how, deployed, judged_until, now);
         let Some(QualityWindow { from, until }) = window else { return Ok(None) };
         let Some(mut labelled) = Labelled::new(settings, from, until) else { return Ok(None) };
-        for prefix in captures::labels(endpoint, from, now) {
+        for prefix in places::labels(endpoint, from, now) {
             aws::read(&self.s3, bucket, &prefix, |label: Result<Label, _>| labelled.label(label)).await?;
         }
-        for prefix in captures::prefixes(endpoint, from, until) {
+        for prefix in places::captures(endpoint, VARIANT, from, until) {
             aws::read(&self.s3, bucket, &prefix, |record: Result<Capture, _>| labelled.see(record)).await?;
         }
         Ok(Some(labelled.judge()))

@@ -1,7 +1,6 @@
 //! `monitor-drift`: compares what endpoints are asked and answer with what their models were evaluated on.
 
 mod aws;
-mod captures;
 mod error;
 mod handler;
 mod quality_window;

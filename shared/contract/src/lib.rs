@@ -60,7 +60,7 @@ pub use request::{
     TrainingRequest,
 };
 pub use retraining::{DriftCause, Retrained, RetrainingPolicy, RetrainingRefused, not_worse_than};
-pub use run_id::{RunId, RunIdInvalid};
+pub use run_id::{RunId, RunIdInvalid, VARIANT};
 pub use schemas::state_schemas;
 pub use secret::{Secret, TaskToken};
 pub use smoke_test::{Expectation, ExpectationInvalid, Expected, Replay, SmokeQuestion, SmokeTest};

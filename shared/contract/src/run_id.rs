@@ -1,10 +1,13 @@
-//! The identity of a run: a hash of what started it, so that a trigger delivered twice is one run.
+//! The identity of a run, and the names that are derived from it: a hash of what started it, so that a trigger delivered twice is one run.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
+
+/// The one variant that an endpoint has: alarms, captures and autoscaling know it by this name.
+pub const VARIANT: &str = "primary";
 
 /// 32 lower-case hex digits; safe in every AWS resource name that Lockstep derives from it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

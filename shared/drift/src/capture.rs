@@ -9,27 +9,10 @@
 use std::io::{self, BufRead};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit, tz::TimeZone};
+use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::lines::{Lines, TooLong};
-
-/// Where captures of an endpoint's variant lie below `capture/`: a prefix for each hour from one time to another, in order.
-pub fn prefixes(endpoint: &str, variant: &str, from: Timestamp, until: Timestamp) -> Vec<String> {
-    let hour = SignedDuration::from_hours(1);
-    let floor = TimestampRound::new().smallest(Unit::Hour).mode(RoundMode::Floor);
-    let Ok(mut at) = from.round(floor) else { return Vec::new() };
-    let mut all = Vec::new();
-    while at <= until {
-        let shown = at.to_zoned(TimeZone::UTC).strftime("%Y/%m/%d/%H").to_string();
-        all.push(format!("capture/{endpoint}/{variant}/{shown}/"));
-        match at.checked_add(hour) {
-            Ok(next) => at = next,
-            Err(_) => break,
-        }
-    }
-    all
-}
 
 /// Why a line is not used. The stream goes on after it.
 #[derive(Debug, thiserror::Error)]
@@ -262,20 +245,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn every_hour_that_the_window_touches_is_looked_at() {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let prefixes = prefixes("tiny-lm", "primary", at("2026-12-31T22:59:59Z"), at("2027-01-01T00:00:00Z"));
-        assert_eq!(
-            prefixes,
-            [
-                "capture/tiny-lm/primary/2026/12/31/22/",
-                "capture/tiny-lm/primary/2026/12/31/23/",
-                "capture/tiny-lm/primary/2027/01/01/00/",
-            ]
-        );
-    }
     use crate::lines::LONGEST;
 
     fn all<T: Record>(text: &[u8]) -> Vec<Result<T, BadLine>> {

@@ -13,6 +13,7 @@ pub mod labels;
 pub mod lines;
 mod outcomes;
 mod page;
+pub mod places;
 pub mod psi;
 pub mod quality;
 mod reservoir;

@@ -3,12 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp, Unit, tz::TimeZone};
 
-/// The variant that deployment makes.
-const VARIANT: &str = "primary";
-
-/// The prefixes of captures, one for each hour that a window touches, in order.
-pub fn prefixes(endpoint: &str, from: Timestamp, until: Timestamp) -> Vec<String> {
-    hours(&format!("capture/{endpoint}/{VARIANT}"), from, until)
+/// The prefixes of a variant's captures, one for each hour that a window touches, in order.
+pub fn captures(endpoint: &str, variant: &str, from: Timestamp, until: Timestamp) -> Vec<String> {
+    hours(&format!("capture/{endpoint}/{variant}"), from, until)
 }
 
 /// The prefixes of labels that were brought in a time: the hour in a label's path is the hour in which it was brought.
@@ -49,7 +46,7 @@ mod tests {
     #[test]
     fn every_hour_that_the_window_touches_is_looked_at() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let prefixes = prefixes("tiny-lm", at("2026-12-31T22:59:59Z"), at("2027-01-01T00:00:00Z"));
+        let prefixes = captures("tiny-lm", "primary", at("2026-12-31T22:59:59Z"), at("2027-01-01T00:00:00Z"));
         assert_eq!(
             prefixes,
             [
