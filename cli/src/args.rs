@@ -15,7 +15,7 @@ use crate::sabotage::Break;
     about,
     after_help = "Exit codes: 0 done, 1 internal failure, 2 the \
     command cannot be done as given, 3 the run was refused, \
-    4 the evidence does not hold, 130 interrupted.\nIn the repository, \
+    4 the evidence does not hold, 5 something is left, 130 interrupted.\nIn the repository, \
     `cargo run -- <command>` runs any of these."
 )]
 pub(crate) struct Cli {
@@ -127,6 +127,38 @@ Examples:
   AWS_PROFILE=operator lockstep rollback tiny-lm --reason \"p99 doubled\" --aws"
     )]
     Rollback(RollbackArgs),
+
+    /// Delete a person's records from captured traffic, labels and data, and prove it.
+    #[command(
+        after_help = "Without --yes nothing is deleted: the command shows what it would do. Rows of others stay; a version that holds the subject goes,
+whether it is the latest or not. A row is the subject's if a field has exactly this value, or holds it as a word of its own. What
+SageMaker captured is decoded first. A receipt with a pseudonym and digests goes to the evidence bucket, signed.
+On AWS, use a profile that takes on the role <name>-forget (variable forgetters). docs/forgetting.md says what stays to be done.
+Exit codes: 0 nothing is left, or what would go was shown; 1 and 2 it ended before its end, repeat it; 4 a receipt does not hold;
+5 something was found again, or cannot be searched: it is named.
+
+Examples:
+  lockstep forget ada@example.com
+  lockstep forget ada@example.com --yes
+  lockstep forget 1042 --field customer_id --yes
+  AWS_PROFILE=forget lockstep forget - --yes --aws < subject.txt
+  lockstep forget --verify s3://lockstep-evidence-111122223333/forgotten/0f.../2026-11-21T09-00-00Z.json
+  lockstep forget ada@example.com --verify receipt.json --trust reviewed-trust-root.json"
+    )]
+    Forget(ForgetArgs),
+
+    /// Have another environment serve what served in one that is gone, from copies of its buckets.
+    #[command(
+        after_help = "For each endpoint: the run that was deployed last, or that an incident rolled back to since. Its whole evidence is verified by the trust
+root of the lost environment, which the receiving one has in its variable promotes_from, and never by one beside the copies. Then it is
+promoted: verified again there, graded, approved, deployed. docs/recovery.md has the steps before and after.
+
+Examples:
+  lockstep recover --evidence-bucket lockstep-210987654321-replica-evidence --work-bucket lockstep-210987654321-replica-work --dry-run --aws
+  lockstep recover --evidence-bucket lockstep-210987654321-replica-evidence --work-bucket lockstep-210987654321-replica-work --aws \\
+    --endpoint tiny-lm --question \"Q: Which gate admits a run?\""
+    )]
+    Recover(RecoverArgs),
 
     /// Reject the model package of a run that waits.
     #[command(after_help = "Examples:
@@ -328,6 +360,90 @@ pub(crate) struct RollbackArgs {
     /// The function that does it.
     #[arg(long, value_name = "NAME", default_value = "lockstep-respond-incident")]
     pub function: String,
+
+    /// Which account.
+    #[command(flatten)]
+    pub account: AccountArgs,
+}
+
+/// `lockstep recover`
+#[derive(Debug, Args)]
+pub(crate) struct RecoverArgs {
+    /// The bucket that has copies of the evidence.
+    #[arg(long, value_name = "BUCKET")]
+    pub evidence_bucket: String,
+
+    /// The bucket that has copies of models.
+    #[arg(long, value_name = "BUCKET")]
+    pub work_bucket: String,
+
+    /// An endpoint; without any, each that ever served.
+    #[arg(long = "endpoint", value_name = "NAME")]
+    pub endpoints: Vec<String>,
+
+    /// The run that shall serve, in place of the one that did.
+    #[arg(long, value_name = "RUN_ID", value_parser = run_id, requires = "endpoints")]
+    pub run: Option<RunId>,
+
+    /// Find and verify, and carry nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// What to ask each endpoint once it serves.
+    #[arg(long, value_name = "TEXT")]
+    pub question: Option<String>,
+
+    /// The rows to grade on there; without it, the object at the same key of the receiving account's work bucket.
+    #[arg(long, value_name = "S3_URI", value_parser = s3_uri)]
+    pub evaluation_data: Option<S3Uri>,
+
+    /// Which account the copies are in.
+    #[command(flatten)]
+    pub account: AccountArgs,
+
+    /// Which account shall serve; without any, the same.
+    #[command(flatten)]
+    pub to: ToArgs,
+}
+
+/// `lockstep forget`
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArgs {
+    /// The value that names the person in the data; `-` reads it from standard input.
+    #[arg(value_name = "SUBJECT", required_unless_present = "verify")]
+    pub subject: Option<String>,
+
+    /// Only fields of this name, at any depth; a column of CSV without a header by its number, from 0.
+    #[arg(long, value_name = "NAME")]
+    pub field: Option<String>,
+
+    /// Show what would go, and change nothing. So it is without --yes, too.
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+
+    /// Delete.
+    #[arg(long, conflicts_with = "verify")]
+    pub yes: bool,
+
+    /// Verify a receipt, and with SUBJECT, that it is about them.
+    #[arg(long, value_name = "FILE|S3_URI")]
+    pub verify: Option<String>,
+
+    /// The keys to trust; without it, the account's deployed trust root.
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub trust: Option<PathBuf>,
+
+    /// Buckets to search in place of the work and the intake bucket: copies of them, say.
+    #[arg(long = "bucket", value_name = "BUCKET")]
+    pub buckets: Vec<String>,
+
+    /// The bucket that takes the receipt; without it, `<name>-evidence-<account>`.
+    #[arg(long, value_name = "BUCKET")]
+    pub evidence_bucket: Option<String>,
+
+    /// The infrastructure's `name`.
+    #[arg(long, value_name = "NAME", default_value = "lockstep")]
+    pub name: String,
 
     /// Which account.
     #[command(flatten)]

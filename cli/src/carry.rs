@@ -106,7 +106,10 @@ async fn lies_there(s3: &S3, place: &S3Uri, expected: &Version) -> Result<bool, 
 }
 
 /// Reads a body to its end; bytes, and what they hash to.
-async fn drain(
+///
+/// # Errors
+/// [`Error::Aws`], [`Error::File`].
+pub(crate) async fn drain(
     mut body: ByteStream,
     place: &S3Uri,
     into: &mut impl std::io::Write,
@@ -121,6 +124,54 @@ async fn drain(
     }
     into.flush().map_err(Error::file("write", &std::env::temp_dir()))?;
     Ok((size, Sha256Digest::from_bytes(&hash.finalize().into())))
+}
+
+/// Puts a file in an object's place, if that is what it was; its version and digest, or `None` where somebody wrote it
+/// meanwhile.
+///
+/// # Errors
+/// [`Error::Aws`], [`Error::File`].
+pub(crate) async fn replace(
+    s3: &S3,
+    place: &S3Uri,
+    file: &NamedTempFile,
+    etag: Option<&str>,
+    content_type: Option<String>,
+) -> Result<Option<(String, Sha256Digest)>, Error> {
+    let body = ByteStream::from_path(file.path()).await.map_err(|error| unreadable(file, &error))?;
+    let (size, sha256) = drain(body, place, &mut std::io::sink()).await?;
+    let is_changed = |status: Option<u16>| matches!(status, Some(404 | 409 | 412));
+    let version = if size > PART {
+        let create = s3.create_multipart_upload().bucket(place.bucket()).key(place.key());
+        let created = create.set_content_type(content_type).send().await;
+        let created = created.map_err(Error::aws("CreateMultipartUpload"))?;
+        let lacking = Error::Incomplete { operation: "CreateMultipartUpload", lacking: "an upload's id" };
+        let id = created.upload_id().ok_or(lacking)?;
+        let parts = put_each_part(s3, place, id, file, size).await?;
+        let all = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let complete = s3.complete_multipart_upload().bucket(place.bucket()).key(place.key()).upload_id(id);
+        match complete.multipart_upload(all).set_if_match(etag.map(str::to_owned)).send().await {
+            Ok(completed) => completed.version_id,
+            Err(error) if is_changed(error.raw_response().map(|answer| answer.status().as_u16())) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(Error::aws("CompleteMultipartUpload")(error)),
+        }
+    } else {
+        let body = ByteStream::from_path(file.path()).await.map_err(|error| unreadable(file, &error))?;
+        let put = s3.put_object().bucket(place.bucket()).key(place.key()).body(body);
+        let put = put.set_content_type(content_type).set_if_match(etag.map(str::to_owned));
+        match put.send().await {
+            Ok(stored) => stored.version_id,
+            Err(error) if is_changed(error.raw_response().map(|answer| answer.status().as_u16())) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(Error::aws("PutObject")(error)),
+        }
+    };
+    let lacking =
+        Error::Incomplete { operation: "PutObject", lacking: "a version: is the bucket versioned?" };
+    Ok(Some((version.ok_or(lacking)?, sha256)))
 }
 
 async fn put_parts(s3: &S3, to: &S3Uri, file: &NamedTempFile, from: &Version) -> Result<(), Error> {

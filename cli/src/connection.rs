@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use local::Identity;
 
 use crate::args::{AccountArgs, ToArgs};
@@ -59,6 +60,30 @@ pub(crate) async fn connect(
         return Ok(Target { config: live.sdk_config(who).await, shown, local: true, user_id });
     }
     on_aws(args, None).await
+}
+
+/// The account, under the role that forgets. On AWS that is for the configuration to take on, second factor included;
+/// on a local account its data steward may.
+///
+/// # Errors
+/// [`Error::NoRegion`], [`Error::Aws`].
+pub(crate) async fn as_forgetter(
+    args: &AccountArgs,
+    repository: Option<&Path>,
+    name: &str,
+) -> Result<Target, Error> {
+    let Some(live) = live(args, repository) else { return on_aws(args, None).await };
+    let steward = live.sdk_config(Identity::DataSteward).await;
+    let role = format!("arn:aws:iam::{}:role/{name}-forget", live.account_id);
+    let asked = aws_sdk_sts::Client::new(&steward).assume_role().role_arn(&role).role_session_name("steward");
+    let taken = asked.send().await.map_err(Error::aws("AssumeRole"))?;
+    let lacking = Error::Incomplete { operation: "AssumeRole", lacking: "credentials" };
+    let given = taken.credentials.ok_or(lacking)?;
+    let token = Some(given.session_token);
+    let keys = Credentials::new(given.access_key_id, given.secret_access_key, token, None, "role");
+    let config = steward.into_builder().credentials_provider(SharedCredentialsProvider::new(keys)).build();
+    let shown = format!("the local account at {}, as {role}", live.endpoint);
+    Ok(Target { config, shown, local: true, user_id: None })
 }
 
 /// The account that something is carried to; `None` where it is the one that it is in.

@@ -40,6 +40,8 @@ pub(crate) enum Ended {
     Succeeded,
     /// A gate refused.
     Refused,
+    /// Something is left to do by hand.
+    Incomplete,
 }
 
 /// Who decides about the model package.

@@ -188,6 +188,33 @@ pub(crate) enum Error {
         /// In the evidence.
         expected: contract::Sha256Digest,
     },
+    /// What served cannot be recovered.
+    #[error("{endpoint} cannot be recovered: {reason}")]
+    NotRecoverable {
+        /// The endpoint, or what of it.
+        endpoint: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Whom to forget is not clear.
+    #[error("{0}")]
+    Subject(String),
+    /// Somebody wrote an object while it was being rewritten.
+    #[error(
+        "{place} was written by somebody else meanwhile, and is as they left it: run the command again, it goes on where it ended"
+    )]
+    ChangedMeanwhile {
+        /// Where it lies.
+        place: String,
+    },
+    /// A receipt does not hold.
+    #[error("{what} does not verify: {reason}")]
+    Receipt {
+        /// The receipt.
+        what: String,
+        /// Why.
+        reason: String,
+    },
     /// A run has no evidence.
     #[error("run {run_id} has no evidence in s3://{bucket}: check the run's id, region and account")]
     NoEvidence {
@@ -239,16 +266,19 @@ impl Error {
             | Error::NotRepeatable { .. }
             | Error::NotPromotable { .. }
             | Error::NoRows
+            | Error::Subject(_)
+            | Error::NotRecoverable { .. }
             | Error::NoEvidence { .. }
             | Error::Occupied(_)
             | Error::OtherDigest { .. }
             | Error::NotPending { .. } => 2,
-            Error::Broken { .. } | Error::Carried { .. } => 4,
+            Error::Broken { .. } | Error::Carried { .. } | Error::Receipt { .. } => 4,
             Error::Account(_)
             | Error::File { .. }
             | Error::Aws { .. }
             | Error::Incomplete { .. }
             | Error::NotStarted { .. }
+            | Error::ChangedMeanwhile { .. }
             | Error::FirstVersion(_)
             | Error::TrustRoot(_)
             | Error::DriftMissed { .. }
@@ -264,6 +294,16 @@ impl Error {
         R: std::fmt::Debug,
     {
         move |error| Error::Aws { operation, reason: reason(&error) }
+    }
+
+    /// The same, with where it was tried: of several buckets one may be misspelt, or closed to the caller.
+    pub(crate) fn at(self, place: &impl std::fmt::Display) -> Self {
+        match self {
+            Error::Aws { operation, reason } => {
+                Error::Aws { operation, reason: format!("{place}: {reason}") }
+            }
+            other => other,
+        }
     }
 
     /// For `map_err`: a file that could not be read or written.

@@ -11,11 +11,13 @@ mod error;
 mod export;
 mod findings;
 mod follow;
+mod forget;
 mod history;
 mod local_account;
 mod prerequisites;
 mod promote;
 mod proof;
+mod recover;
 mod repository;
 mod rerun;
 mod rollback;
@@ -46,6 +48,8 @@ use crate::screen::Screen;
 
 /// The run was refused.
 const REFUSED: u8 = 3;
+/// What was to be deleted is there again, or cannot be searched.
+const INCOMPLETE: u8 = 5;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -98,11 +102,23 @@ async fn run(command: Command, screen: &Screen) -> Result<u8, Error> {
             let account = connection::connect(&args.account, root.as_deref(), Identity::Submitter).await?;
             Outcome::Finished(rollback::run(&args, &account, screen).await?)
         }
+        Command::Recover(args) => {
+            let root = repository::find().ok();
+            let from = connection::connect(&args.account, root.as_deref(), Identity::Submitter).await?;
+            let to = connection::destination(&args.to, root.as_deref()).await?;
+            Outcome::Finished(recover::run(&args, &from, to.as_ref().unwrap_or(&from), screen).await?)
+        }
+        Command::Forget(args) => {
+            let root = repository::find().ok();
+            let account = connection::as_forgetter(&args.account, root.as_deref(), &args.name).await?;
+            Outcome::Finished(forget::run(&args, &account, screen).await?)
+        }
         Command::Reject(args) => decide(&args, Decision::Reject, screen).await?,
     };
     Ok(match outcome {
         Outcome::Finished(Ended::Succeeded) => 0,
         Outcome::Finished(Ended::Refused) => REFUSED,
+        Outcome::Finished(Ended::Incomplete) => INCOMPLETE,
         Outcome::Stopped(status) => u8::try_from(status).unwrap_or(1),
     })
 }

@@ -34,14 +34,39 @@ pub(crate) async fn run(
     let source = from.s3();
     let bucket = run_files::bucket(&source, args.evidence_bucket.as_deref()).await?;
     let (files, verified) = verify::deployed(&source, &bucket, &args.run).await?;
-    let run = Former::read(args, &files, &verified)?;
-    run.is_not_revoked(args, &source, &bucket).await?;
+    Former::read(args, &files, &verified)?.is_not_revoked(args, &source, &bucket).await?;
+    carry(args, &Source { s3: source, files, verified, copies: None }, to, screen).await
+}
 
+/// A run that verified, and where its model lies.
+pub(crate) struct Source {
+    /// Reads it.
+    pub s3: aws_sdk_s3::Client,
+    /// The run's evidence.
+    pub files: Files,
+    /// What it proves.
+    pub verified: VerifiedRun,
+    /// The bucket that has copies of the model, where its own is gone.
+    pub copies: Option<String>,
+}
+
+/// Carries a run that verified, and follows the run that it starts.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn carry(
+    args: &PromoteArgs,
+    source: &Source,
+    to: &Target,
+    screen: &Screen,
+) -> Result<Ended, Error> {
+    let files = &source.files;
+    let run = Former::read(args, files, &source.verified)?;
     let target = to.s3();
     let intake = run_files::bucket_of(&target, "intake").await?;
     let data = evaluation_data(args, &run, &target).await?;
     let folder = Promotion::folder(&to.user_id().await?, &args.run);
-    let bundle = evidence::bundle(&files).map_err(|broken| not_promotable(args, broken.to_string()))?;
+    let bundle = evidence::bundle(files).map_err(|broken| not_promotable(args, broken.to_string()))?;
     let promotion = Promotion {
         run_id: args.run.clone(),
         evidence: S3Uri::new(&intake, Promotion::evidence_key(&folder)),
@@ -49,7 +74,7 @@ pub(crate) async fn run(
     };
     let request = run.request(args, promotion.clone(), data)?;
 
-    carry_artifact(&run, &source, &target, &promotion, screen).await?;
+    carry_artifact(&run, source, &target, &promotion, screen).await?;
     carry::put(&target, &promotion.evidence, bundle).await?;
     screen.say(&format!("  carried run {} to s3://{intake}/{folder}", args.run));
     if let Some(path) = &args.write {
@@ -175,7 +200,7 @@ async fn evaluation_data(
 /// Every file of the model, by version, each hashed on its way.
 async fn carry_artifact(
     run: &Former,
-    source: &aws_sdk_s3::Client,
+    source: &Source,
     target: &aws_sdk_s3::Client,
     promotion: &Promotion,
     screen: &Screen,
@@ -188,16 +213,18 @@ async fn carry_artifact(
     })?;
     let all: u64 = manifest.files.iter().map(|file| file.size).sum();
     let mut done = 0;
+    let bucket = source.copies.as_deref().unwrap_or(location.bucket());
     for file in &manifest.files {
         screen.progress(done, all, &file.path, "carrying the model");
         let from = Version {
-            place: S3Uri::new(location.bucket(), format!("{}{}", location.key(), file.path)),
-            version_id: file.version_id.clone(),
+            place: S3Uri::new(bucket, format!("{}{}", location.key(), file.path)),
+            // A copy may have another version's id; what it holds is hashed either way.
+            version_id: file.version_id.clone().filter(|_| source.copies.is_none()),
             size: file.size,
             sha256: file.sha256.clone(),
         };
         let to = format!("{}{}", promotion.artifact_prefix(), file.path);
-        carry::object(source, &from, target, &S3Uri::new(promotion.evidence.bucket(), to)).await?;
+        carry::object(&source.s3, &from, target, &S3Uri::new(promotion.evidence.bucket(), to)).await?;
         done += file.size;
     }
     screen.idle();

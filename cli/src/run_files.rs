@@ -91,7 +91,11 @@ pub(crate) async fn revocation(s3: &S3, bucket: &str, digest: &str) -> Result<Op
     Ok(Some(revocation_words(digest, &bytes)))
 }
 
-async fn object(s3: &S3, bucket: &str, key: &str) -> Result<Vec<u8>, Error> {
+/// One object, whole.
+///
+/// # Errors
+/// [`Error::Aws`].
+pub(crate) async fn object(s3: &S3, bucket: &str, key: &str) -> Result<Vec<u8>, Error> {
     let object = s3.get_object().bucket(bucket).key(key).send().await.map_err(Error::aws("GetObject"))?;
     let broken = |error| Error::Aws { operation: "GetObject", reason: format!("{key}: {error}") };
     Ok(object.body.collect().await.map_err(broken)?.to_vec())

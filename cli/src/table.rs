@@ -48,6 +48,16 @@ pub(crate) fn gates(rows: &[GateRow]) -> String {
     coloured(&table.trim_fmt())
 }
 
+/// Versions of objects that hold somebody to be forgotten: where, which, how many rows, how many of others.
+pub(crate) fn to_forget(rows: &[(String, String, String, String)]) -> String {
+    let mut table = plain();
+    table.set_header(["object", "version", "rows", "rows of others, kept"]);
+    for (place, version, rows, others) in rows {
+        table.add_row([place, version, rows, others]);
+    }
+    table.trim_fmt()
+}
+
 /// The metrics of a run and of its repetition.
 pub(crate) fn compared(rows: &BTreeMap<String, (Option<f64>, Option<f64>)>) -> String {
     let mut table = plain();

@@ -74,6 +74,9 @@ module "pipeline" {
   evidence_retention_days  = var.evidence_retention_days
   abort_uploads_after_days = var.abort_uploads_after_days
   intelligent_tiering      = var.intelligent_tiering
+  retention_days           = var.retention_days
+  forgetters               = var.forgetters
+  forgetters_need_mfa      = var.forgetters_need_mfa
   access_log_bucket        = local.access_log_bucket
   data_key_statements      = try(module.tracking[0].data_key_statements, [])
   replication              = var.replication

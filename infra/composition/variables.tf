@@ -201,6 +201,31 @@ variable "evidence_retention_days" {
   default     = 2557
 }
 
+variable "forgetters" {
+  description = "ARNs of users or roles that may take on the role of `lockstep forget`, which deletes a person's records. Without any there is no such role, and nobody may."
+  type        = list(string)
+  default     = []
+}
+
+variable "forgetters_need_mfa" {
+  description = "Whether that role asks for a second factor. Roles that an identity provider signs people in to carry none that IAM knows: there, ask for it where people sign in."
+  type        = bool
+  default     = true
+}
+
+variable "retention_days" {
+  description = "Days until what holds people's data is deleted, by its place in the work bucket: captured traffic, labels, training and evaluation data, drift reports, and a run's folder with the answers that it was graded by. `former`: days until a former version is, there and among baselines and requests. Needs `abort_uploads_after_days`, since a bucket has one lifecycle."
+  type = object({
+    capture  = optional(number, 90)
+    labels   = optional(number, 400)
+    datasets = optional(number, 730)
+    drift    = optional(number, 400)
+    runs     = optional(number, 400)
+    former   = optional(number, 30)
+  })
+  default = {}
+}
+
 variable "abort_uploads_after_days" {
   description = "Days after which an upload that was never finished, and a former checkpoint, is dropped; null for never. Longer than a transfer may take: one that is under way would start over. The provider takes most of a minute to see it settle."
   type        = number

@@ -3,7 +3,9 @@
 mod demo;
 mod promotion;
 mod records;
+mod replication;
 
 pub use demo::{Demo, Finished, Kept, LocalAccount, lockstep, root, said};
-pub use promotion::{approved, promote};
+pub use promotion::{approving, promote};
 pub use records::Evidence;
+pub use replication::{Replicas, replicate};

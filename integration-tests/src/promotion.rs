@@ -10,13 +10,13 @@ use crate::{lockstep, said};
 /// Promotes a run from an account to another, or to the same, approves the run that this starts there, and gives the
 /// exit code and what was said. Nothing else may wait for approval there.
 pub fn promote(run: &str, from: &Connection, to: &Connection) -> (Option<i32>, String) {
-    approved(&["promote", run, "--endpoint-url", &from.endpoint, "--to-endpoint-url", &to.endpoint], to)
+    let arguments = ["promote", run, "--endpoint-url", &from.endpoint, "--to-endpoint-url", &to.endpoint];
+    approving(&arguments, to)
 }
 
-/// Runs a command that starts a run in an account and follows it, approves what waits there, and gives the exit code and
-/// what was said.
-pub fn approved(arguments: &[&str], to: &Connection) -> (Option<i32>, String) {
-    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+/// Runs the program and approves whatever waits for that meanwhile.
+pub fn approving(arguments: &[&str], to: &Connection) -> (Option<i32>, String) {
+    let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
     let carried = thread::spawn(move || lockstep(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     while !carried.is_finished() {

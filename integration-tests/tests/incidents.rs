@@ -10,7 +10,7 @@ use evidence::{
     IncidentAction, TrustRoot, incident_prefix, revocation_key, verify_incident, verify_outcome,
     verify_revocation,
 };
-use integration_tests::{Demo, Evidence, Kept, approved, lockstep, promote, said};
+use integration_tests::{Demo, Evidence, Kept, approving, lockstep, promote, said};
 use local::{Connection, Identity, wire::Wire};
 use serde_json::{Value, json};
 
@@ -237,7 +237,7 @@ fn a_first_deployment_is_isolated_and_what_it_served_is_never_deployed_again() {
         assert!(told.contains(said), "{said}: {told}");
     }
     let url = kept.connection.endpoint.as_str();
-    let (code, told) = approved(&["rerun", &run, "--endpoint-url", url], &kept.connection);
+    let (code, told) = approving(&["rerun", &run, "--endpoint-url", url], &kept.connection);
     assert_eq!(code, Some(3), "{told}");
     assert!(told.contains("ModelRevoked"), "{told}");
 }

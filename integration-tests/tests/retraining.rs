@@ -8,7 +8,7 @@ use local::wire::Wire;
 use serde_json::Value;
 
 #[test]
-fn drift_starts_a_run_whose_record_names_the_event_and_holds_the_report() {
+fn drift_starts_a_run_whose_record_names_the_event_and_the_report() {
     let folder = tempfile::tempdir().expect("a folder");
     let export = folder.path().join("d");
     let watched = root().join("integration-tests/watched.tfvars");
@@ -34,8 +34,7 @@ fn drift_starts_a_run_whose_record_names_the_event_and_holds_the_report() {
     assert_eq!(status, RunStatus::Succeeded);
     let event = inputs.get("drift_event").expect("the record names the event");
     assert!(finished.output.contains(&format!("event {event} started")), "{}", finished.output);
-    let report: Value = serde_json::from_slice(&files["admit-run/drift-report.json"]).expect("the report");
-    assert_eq!(report["outcome"], "drifted");
+    assert!(inputs.get("drift_report").is_some_and(|digest| digest.len() == 64), "{inputs:?}");
     let request: Value = serde_json::from_slice(&files["admit-run/request.json"]).expect("the request");
     let thresholds = request["evaluation"]["thresholds"].as_array().expect("thresholds");
     let below = |value: &Value| value["below"].as_f64().is_some_and(|below| below < 0.5);

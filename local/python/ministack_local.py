@@ -65,6 +65,7 @@ import ministack.services.cloudwatch_logs as cloudwatch_logs
 import ministack.services.ec2 as ec2
 import ministack.services.eventbridge as eventbridge
 import ministack.services.iam as iam
+import ministack.services.kms as kms
 import ministack.services.lambda_svc as lambda_service
 import ministack.services.scheduler as scheduler
 import ministack.services.stepfunctions as stepfunctions
@@ -548,6 +549,11 @@ def resource_of_request(service, method, path, headers, body, query_params, regi
         names = json.loads(body or b"{}").get("repositoryNames") or []
         if len(names) == 1:
             return f"arn:aws:ecr:{region}:{account_id}:repository/{names[0]}"
+    if service == "kms" and b'"alias/' in (body or b""):
+        # An alias is another name of a key, and a policy names the key.
+        record = kms._resolve_key(json.loads(body).get("KeyId") or "")
+        if record:
+            return record["Arn"]
     if service == "monitoring" and "cbor" in headers.get("content-type", ""):
         names = (cbor2.loads(body) if body else {}).get("AlarmNames") or []
         if len(names) == 1:

@@ -337,6 +337,7 @@ impl Account {
             "security_group_ids": unique(wire::elements(&groups, "groupId")),
             "evaluation_writers": [self.connection.data_steward.user_id],
             "label_writers": [self.connection.data_steward.user_id],
+            "forgetters": [self.connection.data_steward.arn],
             "policy_path": self.policy()?,
             "code_revision": code_revision(&self.options.root).await,
         });

@@ -268,21 +268,19 @@ impl AdmitRun {
     async fn carry(&self, plan: &RunPlan, request: &[u8]) -> Result<Vec<Carried>, AdmitError> {
         let policy = self.objects.policy_bytes(self.attestor.bucket(), &self.settings.policy).await?;
         let (run, attestor) = (&plan.run_id, &self.attestor);
-        let mut carries = vec![
+        if let Some(cause) = &plan.cause {
+            self.check_report(cause).await?;
+        }
+        Ok(vec![
             attestor.carry_value(run, "admit-run/plan.json", plan).await?.1,
             attestor.carry_as_it_is(run, "admit-run/policy.json", DOCUMENT, &policy).await?,
             attestor.carry_as_it_is(run, "admit-run/request.json", DOCUMENT, request).await?,
-        ];
-        if let Some(cause) = &plan.cause {
-            let report = self.report(cause).await?;
-            carries
-                .push(attestor.carry_as_it_is(run, "admit-run/drift-report.json", DOCUMENT, &report).await?);
-        }
-        Ok(carries)
+        ])
     }
 
-    /// What the monitor found, as the event names it.
-    async fn report(&self, cause: &DriftCause) -> Result<Vec<u8>, AdmitError> {
+    /// What the monitor found must be what the event names. The evidence has its digest alone: the report names what
+    /// traffic said.
+    async fn check_report(&self, cause: &DriftCause) -> Result<(), AdmitError> {
         let refuse = |reason: String| AdmitError::NotRetrainable { run: cause.run_id.clone(), reason };
         let place = &cause.report;
         if place.bucket() != self.settings.work_bucket {
@@ -293,7 +291,7 @@ impl AdmitRun {
         if Sha256Digest::of(&bytes) != cause.report_sha256 {
             return Err(refuse(format!("the report {place} is another one than the event names")));
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Counts this run among those that drift started at its endpoint, if policy has room for it.

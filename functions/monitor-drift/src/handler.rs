@@ -218,8 +218,7 @@ impl MonitorDrift {
         let link = self.evidence.said(run, Gate::JudgeMetrics).await?;
         let Some(stated) = link.facts.get("baseline") else { return Ok(None) };
         let broken = |reason: String| MonitorError::Baseline { run: run.clone(), reason };
-        let key = format!("{}evaluate-model/baseline.json", run.prefix());
-        let bytes = self.objects.bytes(&self.settings.evidence_bucket, &key, None).await?;
+        let bytes = self.objects.bytes(&self.settings.work_bucket, &run.baseline_key(), None).await?;
         let bytes = bytes.ok_or_else(|| broken("it does not exist".to_owned()))?;
         if Sha256Digest::of(&bytes).as_str() != stated {
             return Err(broken(format!("its digest is not the {stated} that `judge-metrics` states")));

@@ -2,6 +2,7 @@
 local_account            = true
 force_destroy            = true
 key_deletion_days        = 7
+forgetters_need_mfa      = false
 evidence_retention_days  = 1
 abort_uploads_after_days = null
 network                  = { interface_endpoints = [], dns_firewall = false }

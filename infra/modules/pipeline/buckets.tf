@@ -1,5 +1,19 @@
 locals {
   buckets = toset(["intake", "work", "evidence"])
+
+  # Days until what lies at a place expires, none where it does not: a schedule's request must stay, and what serves is
+  # compared with its baseline for as long as it does. Former versions go everywhere.
+  expiring = {
+    intake = { "requests/" = null }
+    work = {
+      "baselines/" = null
+      "capture/"   = var.retention_days.capture
+      "datasets/"  = var.retention_days.datasets
+      "drift/"     = var.retention_days.drift
+      "labels/"    = var.retention_days.labels
+    }
+    evidence = {}
+  }
 }
 
 resource "aws_s3_bucket" "this" {
@@ -78,7 +92,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   }
 
   # A checkpoint replaces the one before it after each part, and a filter cannot say `runs/*/transfer/`. Nothing
-  # reads a former version of anything else in there either: what a job wrote is read by its latest.
+  # reads a former version of anything else in there either: what a job wrote is read by its latest. Nor can it say
+  # `runs/*/evaluation/`, where answers to people's rows are: a run's folder goes as a whole, long after the run.
   dynamic "rule" {
     for_each = each.key == "work" ? ["runs/"] : []
 
@@ -88,6 +103,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
       filter {
         prefix = rule.value
+      }
+
+      expiration {
+        days = var.retention_days.runs
       }
 
       noncurrent_version_expiration {
@@ -114,6 +133,33 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
       noncurrent_version_expiration {
         noncurrent_days = 1
+      }
+    }
+  }
+
+  # What people's data is in does not stay for ever; docs/retention.md has the table. With versions, expiring only
+  # hides an object: the second half of each rule is what deletes.
+  dynamic "rule" {
+    for_each = local.expiring[each.key]
+
+    content {
+      id     = "forget-${replace(trimsuffix(rule.key, "/"), "/", "-")}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.key
+      }
+
+      dynamic "expiration" {
+        for_each = rule.value[*]
+
+        content {
+          days = expiration.value
+        }
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = var.retention_days.former
       }
     }
   }
@@ -210,8 +256,17 @@ locals {
       Sid         = "WriteUnderOnesOwnIdOnly"
       Effect      = "Deny"
       Principal   = "*"
-      Action      = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+      Action      = "s3:PutObject"
       NotResource = [for place in ["promotions", "requests"] : "${local.bucket_arns["intake"]}/${place}/$${aws:userid}/*"]
+    },
+    {
+      # Who forgets a person deletes what others brought, and writes nothing in its place.
+      Sid         = "DeleteUnderOnesOwnIdOnly"
+      Effect      = "Deny"
+      Principal   = "*"
+      Action      = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+      NotResource = [for place in ["promotions", "requests"] : "${local.bucket_arns["intake"]}/${place}/$${aws:userid}/*"]
+      Condition   = { ArnNotLike = { "aws:PrincipalArn" = local.forget_principals } }
     },
   ]
 
@@ -272,28 +327,30 @@ locals {
         Resource  = "${local.bucket_arns["work"]}/functions/*"
         Condition = { ArnNotLike = { "aws:PrincipalArn" = local.deployers } }
       },
-      merge(
-        {
-          # Who submits a model must not choose what it is judged by.
-          Sid       = "WriteEvaluationDataAsItsStewardsOnly"
-          Effect    = "Deny"
-          Principal = "*"
-          Action    = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
-          Resource  = local.evaluation_data
-        },
-        length(local.evaluation_writers) == 0 ? {} : { Condition = { StringNotLike = { "aws:userid" = local.evaluation_writers } } },
-      ),
-      merge(
-        {
-          # What turned out to be true decides whether a model that serves is still good.
-          Sid       = "WriteLabelsAsTheirWritersOnly"
-          Effect    = "Deny"
-          Principal = "*"
-          Action    = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
-          Resource  = "${local.bucket_arns["work"]}/labels/*"
-        },
-        length(var.label_writers) == 0 ? {} : { Condition = { StringNotLike = { "aws:userid" = var.label_writers } } },
-      ),
+      {
+        # Who submits a model must not choose what it is judged by. Who forgets a person takes rows out of it.
+        Sid       = "WriteEvaluationDataAsItsStewardsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+        Resource  = local.evaluation_data
+        Condition = merge(
+          { ArnNotLike = { "aws:PrincipalArn" = local.forget_principals } },
+          length(local.evaluation_writers) == 0 ? {} : { StringNotLike = { "aws:userid" = local.evaluation_writers } },
+        )
+      },
+      {
+        # What turned out to be true decides whether a model that serves is still good. Who forgets a person takes labels out of it.
+        Sid       = "WriteLabelsAsTheirWritersOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+        Resource  = "${local.bucket_arns["work"]}/labels/*"
+        Condition = merge(
+          { ArnNotLike = { "aws:PrincipalArn" = local.forget_principals } },
+          length(var.label_writers) == 0 ? {} : { StringNotLike = { "aws:userid" = var.label_writers } },
+        )
+      },
     ],
   )
 
@@ -307,7 +364,7 @@ locals {
 
   # What a run's evidence is made of, and what is said of models that serve.
   run_writers       = setsubtract(local.attesting, ["respond-incident"])
-  evidence_prefixes = ["incidents", "revoked", "runs"]
+  evidence_prefixes = ["forgotten", "incidents", "revoked", "runs"]
 
   evidence_statements = concat(
     [
@@ -348,6 +405,14 @@ locals {
         Principal = "*"
         Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
         Resource  = [for prefix in local.evidence_prefixes : "${local.bucket_arns["evidence"]}/${prefix}/*"]
+      },
+      {
+        Sid       = "WriteReceiptsAsWhoForgetsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${local.bucket_arns["evidence"]}/forgotten/*"
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = local.forget_principals } }
       },
       {
         Sid       = "WritePolicyAsTheDeployerOnly"

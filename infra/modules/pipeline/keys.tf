@@ -214,6 +214,15 @@ locals {
           not_before      = var.signing_keys_not_before
         }
       ],
+      [
+        for key in aws_kms_key.forget : {
+          keyid           = key.arn
+          function        = "forget"
+          public_key      = data.aws_kms_public_key.forget[0].public_key
+          predicate_types = ["lockstep/forgotten/v1"]
+          not_before      = var.signing_keys_not_before
+        }
+      ],
       var.replaced_signing_keys,
     )
     promotes_from = var.promotes_from

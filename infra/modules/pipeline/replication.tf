@@ -2,6 +2,29 @@
 # walls of its own but the bucket's. Deletions are not copied.
 locals {
   replicated = var.replication == null ? {} : var.replication.bucket_arns
+
+  # All of the evidence. Of the work bucket, what an environment elsewhere needs to serve: people's data that it can do
+  # without stays in one place, since deletions are not copied.
+  copied = {
+    evidence = [""]
+    intake   = ["requests/"]
+    work     = ["artifacts/", "baselines/", "datasets/"]
+  }
+
+  replication_alarms = merge([
+    for purpose, arn in local.replicated : merge([
+      for prefix in local.copied[purpose] : {
+        for metric in ["latency", "failed"] : "${metric}-${purpose}${trimsuffix(prefix == "" ? "" : "-${prefix}", "/")}" => {
+          metric = metric
+          dimensions = {
+            SourceBucket      = local.bucket_names[purpose]
+            DestinationBucket = replace(arn, "/^.*:::/", "")
+            RuleId            = prefix == "" ? "everything" : trimsuffix(prefix, "/")
+          }
+        }
+      }
+    ]...)
+  ]...)
 }
 
 resource "aws_iam_role" "replication" {
@@ -33,7 +56,7 @@ locals {
     {
       Sid      = "ReadWhatIsToBeCopied"
       Effect   = "Allow"
-      Action   = ["s3:GetObjectRetention", "s3:GetObjectVersionAcl", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging"]
+      Action   = ["s3:GetObjectLegalHold", "s3:GetObjectRetention", "s3:GetObjectVersionAcl", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging"]
       Resource = [for purpose in sort(keys(local.replicated)) : "${local.bucket_arns[purpose]}/*"]
     },
     {
@@ -81,48 +104,75 @@ resource "aws_s3_bucket_replication_configuration" "this" {
   bucket = aws_s3_bucket.this[each.key].id
   role   = aws_iam_role.replication[0].arn
 
-  rule {
-    id     = "everything"
-    status = "Enabled"
+  dynamic "rule" {
+    for_each = local.copied[each.key]
 
-    filter {}
+    content {
+      id       = rule.value == "" ? "everything" : trimsuffix(rule.value, "/")
+      priority = rule.key
+      status   = "Enabled"
 
-    # Who can delete here must not be able to delete there.
-    delete_marker_replication {
-      status = "Disabled"
-    }
-
-    source_selection_criteria {
-      sse_kms_encrypted_objects {
-        status = "Enabled"
-      }
-    }
-
-    destination {
-      bucket        = each.value
-      storage_class = "STANDARD_IA"
-
-      encryption_configuration {
-        replica_kms_key_id = var.replication.kms_key_arn
+      filter {
+        prefix = rule.value
       }
 
-      metrics {
-        status = "Enabled"
+      # Who can delete here must not be able to delete there.
+      delete_marker_replication {
+        status = "Disabled"
+      }
 
-        event_threshold {
-          minutes = 15
+      source_selection_criteria {
+        sse_kms_encrypted_objects {
+          status = "Enabled"
         }
       }
 
-      replication_time {
-        status = "Enabled"
+      destination {
+        bucket        = each.value
+        storage_class = "STANDARD_IA"
 
-        time {
-          minutes = 15
+        encryption_configuration {
+          replica_kms_key_id = var.replication.kms_key_arn
+        }
+
+        metrics {
+          status = "Enabled"
+
+          event_threshold {
+            minutes = 15
+          }
+        }
+
+        replication_time {
+          status = "Enabled"
+
+          time {
+            minutes = 15
+          }
         }
       }
     }
   }
 
   depends_on = [aws_s3_bucket_versioning.this]
+}
+
+# Within an hour everything is there, or somebody knows: S3 promises 15 minutes.
+resource "aws_cloudwatch_metric_alarm" "replication" {
+  for_each = local.replication_alarms
+
+  alarm_name          = "${var.name}-replication-${each.key}"
+  alarm_description   = each.value.metric == "latency" ? "Copies of ${each.key} come late: what is written now would be lost with this account" : "S3 could not copy an object: see the bucket's events, and that the destination still takes copies"
+  namespace           = "AWS/S3"
+  metric_name         = each.value.metric == "latency" ? "ReplicationLatency" : "OperationsFailedReplication"
+  dimensions          = each.value.dimensions
+  statistic           = each.value.metric == "latency" ? "Maximum" : "Sum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.metric == "latency" ? 1800 : 0
+  period              = 300
+  evaluation_periods  = 1
+  # S3 tells nothing where nothing waits to be copied.
+  treat_missing_data = "notBreaching"
+  alarm_actions      = [aws_sns_topic.alerts.arn]
+  ok_actions         = [aws_sns_topic.alerts.arn]
 }

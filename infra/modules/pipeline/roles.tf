@@ -506,6 +506,12 @@ locals {
         Action   = "s3:GetObject"
         Resource = "${local.evidence}/runs/*/seal-artifact/*"
       },
+      {
+        Sid      = "WriteBaselines"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "${local.work}/baselines/*"
+      },
       local.list_work_versions,
       local.pass_job_role,
       local.encrypt_volumes,
@@ -646,16 +652,22 @@ locals {
         Resource = local.endpoint_arns
       },
       {
-        # When it was deployed, its plan, and the baseline that the evaluation gate signed for.
+        # When it was deployed, its plan, and the digest of its baseline.
         Sid    = "ReadWhatTheRunProves"
         Effect = "Allow"
         Action = "s3:GetObject"
         Resource = [
-          for file in ["admit-run/admit.json", "admit-run/plan.json", "deploy-endpoint/deploy.json", "evaluate-model/baseline.json", "evaluate-model/judge-metrics.json"] :
+          for file in ["admit-run/admit.json", "admit-run/plan.json", "deploy-endpoint/deploy.json", "evaluate-model/judge-metrics.json"] :
           "${local.evidence}/runs/*/${file}"
         ]
       },
       local.read_captures,
+      {
+        Sid      = "ReadBaselines"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${local.work}/baselines/*"
+      },
       {
         # What turned out to be true of it, brought later.
         Sid      = "ReadLabels"

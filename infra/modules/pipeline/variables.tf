@@ -107,6 +107,45 @@ variable "promotes_from" {
   }
 }
 
+variable "forgetters" {
+  description = "ARNs of users or roles that may take on the role of `lockstep forget`, which deletes a person's records. Without any there is no such role, and nobody may."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.forgetters : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[^*?]+$", arn))])
+    error_message = "Each of `forgetters` must be the ARN of a role or user, without a wildcard."
+  }
+}
+
+variable "forgetters_need_mfa" {
+  description = "Whether that role asks for a second factor. Roles that an identity provider signs people in to carry none that IAM knows: there, ask for it where people sign in."
+  type        = bool
+  default     = true
+}
+
+variable "retention_days" {
+  description = "Days until what holds people's data is deleted, by its place in the work bucket: captured traffic, labels, training and evaluation data, drift reports, and a run's folder with the answers that it was graded by. `former`: days until a former version is, there and among baselines and requests. Needs `abort_uploads_after_days`, since a bucket has one lifecycle."
+  type = object({
+    capture  = optional(number, 90)
+    labels   = optional(number, 400)
+    datasets = optional(number, 730)
+    drift    = optional(number, 400)
+    runs     = optional(number, 400)
+    former   = optional(number, 30)
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for days in values(var.retention_days) : days >= 1 && floor(days) == days])
+    error_message = "Each of `retention_days` must be a whole number of days, at least 1."
+  }
+  validation {
+    condition     = var.retention_days.runs >= 90
+    error_message = "`retention_days.runs` must be 90 at least: a run's folder holds what it still waits for, and Step Functions keeps its history for as long."
+  }
+}
+
 variable "forget_promotions_after_days" {
   description = "Days after which what was carried over of a run to promote is deleted from the intake bucket. A promotion that has not been approved by then starts anew."
   type        = number

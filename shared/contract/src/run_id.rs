@@ -71,6 +71,11 @@ impl RunId {
     pub fn prefix(&self) -> String {
         format!("runs/{self}/")
     }
+
+    /// `baselines/<run>.json`: in the work bucket, what the run's traffic is compared with.
+    pub fn baseline_key(&self) -> String {
+        format!("baselines/{self}.json")
+    }
 }
 
 impl TryFrom<String> for RunId {

@@ -7,6 +7,7 @@
 mod account;
 mod chain;
 mod envelope;
+mod forgotten;
 mod incident;
 mod oms;
 mod plan;
@@ -24,6 +25,9 @@ mod trust;
 pub use account::Account;
 pub use chain::{EvidenceBroken, Files, VerifiedChain, VerifiedLink, link_path, verify_chain, verify_links};
 pub use envelope::{Envelope, EnvelopeInvalid, PAYLOAD_TYPE, Unsigned};
+pub use forgotten::{
+    FORGOTTEN_PREDICATE, Forgotten, RemovedVersion, RewrittenObject, SearchedAgain, verify_forgotten,
+};
 pub use incident::{
     INCIDENT_PREDICATE, Incident, IncidentAction, IncidentSeverity, Moment, OUTCOME_PREDICATE, Outcome,
     PassedOver, REVOCATION_PREDICATE, Revocation, incident_prefix, revocation_key, revocation_words,

@@ -72,6 +72,7 @@ variables {
   endpoint_names          = ["tiny-lm"]
   function_network        = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-functions"] }
   access_log_bucket       = "lockstep-access-logs-123456789012"
+  forgetters              = ["arn:aws:iam::123456789012:user/joan"]
   replication             = { bucket_arns = { evidence = "arn:aws:s3:::elsewhere" }, kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1" }
   schedules = {
     weekly = { expression = "rate(7 days)", request_uri = "s3://lockstep-intake-123456789012/requests/AIDA/weekly.json" }
@@ -129,8 +130,10 @@ run "encrypts_and_keeps" {
       for purpose, config in aws_s3_bucket_lifecycle_configuration.this : [
         for rule in config.rule : "${purpose} ${rule.filter[0].prefix}" if length(rule.noncurrent_version_expiration) > 0 || length(rule.expiration) > 0
       ]
-    ])) == toset(["intake promotions/", "work checkpoints/", "work runs/"])
-    error_message = "Nothing may expire but the former versions of what runs keep in the work bucket, spot jobs' checkpoints, and what was carried to be promoted."
+      ])) == toset([
+      "intake promotions/", "intake requests/", "work baselines/", "work capture/", "work checkpoints/", "work datasets/", "work drift/", "work labels/", "work runs/",
+    ])
+    error_message = "Nothing else may expire: no model, no artifact, no evidence."
   }
   assert {
     condition     = one(aws_dynamodb_table.coordination.server_side_encryption).enabled && one(aws_dynamodb_table.coordination.point_in_time_recovery).enabled && one(aws_dynamodb_table.coordination.ttl).enabled
@@ -174,7 +177,7 @@ run "signs_with_one_key_a_function" {
     error_message = "Nobody may do everything with a signing key: that would include signing."
   }
   assert {
-    condition     = toset(jsondecode(aws_s3_object.trust_root.content).keys[*].function) == toset(keys(aws_kms_key.signing))
+    condition     = toset(jsondecode(aws_s3_object.trust_root.content).keys[*].function) == setunion(keys(aws_kms_key.signing), ["forget"])
     error_message = "The trust root must hold the nine public keys."
   }
   assert {
@@ -451,9 +454,9 @@ run "lets_nobody_write_evaluation_data_if_none_is_named" {
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
-      statement.Effect == "Deny" && !can(statement.Condition) && try(statement.Resource, []) == ["arn:aws:s3:::lockstep-work-123456789012/datasets/evaluation/*"]
+      statement.Effect == "Deny" && keys(try(statement.Condition, {})) == ["ArnNotLike"] && try(statement.Resource, []) == ["arn:aws:s3:::lockstep-work-123456789012/datasets/evaluation/*"]
     ])
-    error_message = "With no writer named, everybody must be denied."
+    error_message = "With no writer named, everybody must be denied but who forgets a person."
   }
 }
 
@@ -640,6 +643,48 @@ run "stands_without_a_network_or_a_second_account" {
       ]
     ]))
     error_message = "A function outside a VPC has nothing to do in one."
+  }
+}
+
+run "copies_what_serves_and_no_traffic" {
+  command = plan
+
+  variables {
+    replication = {
+      bucket_arns = { evidence = "arn:aws:s3:::copy-of-evidence", work = "arn:aws:s3:::copy-of-work" }
+      kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    }
+  }
+
+  assert {
+    condition = {
+      for purpose, config in aws_s3_bucket_replication_configuration.this : purpose => join(" ", [for rule in config.rule : rule.id])
+    } == { evidence = "everything", work = "artifacts baselines datasets" }
+    error_message = "Models, what they are graded on, and all evidence must be copied; captured traffic and labels must not."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for config in aws_s3_bucket_replication_configuration.this : [
+        for rule in config.rule : rule.destination[0].replication_time[0].status == "Enabled" && rule.destination[0].metrics[0].status == "Enabled"
+      ]
+    ]))
+    error_message = "Copies must come within S3's promised time, and be measured."
+  }
+  assert {
+    condition = toset([for alarm in aws_cloudwatch_metric_alarm.replication : "${alarm.metric_name} ${alarm.dimensions["DestinationBucket"]} ${alarm.dimensions["RuleId"]}"]) == toset(flatten([
+      for metric in ["OperationsFailedReplication", "ReplicationLatency"] : [
+        for rule in ["evidence everything", "work artifacts", "work baselines", "work datasets"] : "${metric} copy-of-${rule}"
+      ]
+    ]))
+    error_message = "Each rule must have an alarm for late copies and one for failed ones."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.replication[0].policy).Statement : alltrue([
+        for action in ["s3:GetObjectLegalHold", "s3:GetObjectRetention"] : contains(statement.Action, action)
+      ]) if statement.Sid == "ReadWhatIsToBeCopied"
+    ])
+    error_message = "S3 copies nothing from a bucket with Object Lock without both."
   }
 }
 
@@ -884,4 +929,116 @@ run "refuses_half_a_second_of_baking" {
   }
 
   expect_failures = [var.bake_seconds]
+}
+
+run "forgets_what_people_left_former_versions_too" {
+  command = plan
+
+  variables {
+    retention_days = { capture = 30, labels = 60 }
+  }
+
+  assert {
+    condition = toset([
+      for rule in aws_s3_bucket_lifecycle_configuration.this["work"].rule :
+      "${rule.filter[0].prefix} ${join(",", [for expiration in rule.expiration : expiration.days])} ${rule.noncurrent_version_expiration[0].noncurrent_days}"
+      if length(rule.noncurrent_version_expiration) > 0
+    ]) == toset(["baselines/  30", "capture/ 30 30", "datasets/ 730 30", "drift/ 400 30", "labels/ 60 30", "runs/ 400 7"])
+    error_message = "Each place must expire when it was said, and its former versions must go, too: with versions, expiring alone deletes nothing."
+  }
+  assert {
+    condition     = one([for rule in aws_s3_bucket_lifecycle_configuration.this["intake"].rule : length(rule.expiration) if rule.filter[0].prefix == "requests/"]) == 0
+    error_message = "A request that a schedule names must stay."
+  }
+}
+
+run "refuses_to_keep_for_no_time" {
+  command = plan
+
+  variables {
+    retention_days = { labels = 0 }
+  }
+
+  expect_failures = [var.retention_days]
+}
+
+run "refuses_to_forget_a_run_under_way" {
+  command = plan
+
+  variables {
+    retention_days = { runs = 30 }
+  }
+
+  expect_failures = [var.retention_days]
+}
+
+run "forgets_as_one_role_only" {
+  command = plan
+
+  assert {
+    condition     = strcontains(aws_iam_role.forget[0].assume_role_policy, "aws:MultiFactorAuthPresent") && aws_iam_role.forget[0].permissions_boundary != ""
+    error_message = "Who deletes people's records must show a second factor, and stay within the boundary."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.forget[0].policy).Statement : alltrue([
+        for resource in flatten([statement.Resource]) : can(regex(":s3:::lockstep-(work|intake|evidence)-|:key/", resource)) && !can(regex("/(models|artifacts|functions)/", resource))
+      ])
+    ])
+    error_message = "It may touch the three buckets and its keys, and no model."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.forget[0].policy).Statement : alltrue([
+        for resource in flatten([statement.Resource]) : startswith(resource, "arn:aws:s3:::lockstep-evidence-123456789012/forgotten/")
+      ]) if contains(flatten([statement.Action]), "s3:PutObject") && statement.Sid != "WriteWhatIsLeft"
+      ]) && !anytrue([
+      for statement in jsondecode(aws_iam_role_policy.forget[0].policy).Statement : anytrue([
+        for resource in flatten([statement.Resource]) : strcontains(resource, "evidence")
+      ]) if length(setintersection(flatten([statement.Action]), ["s3:DeleteObject", "s3:DeleteObjectVersion"])) > 0
+    ])
+    error_message = "In the evidence it must write receipts and nothing else, and delete nothing."
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this["evidence"].policy).Statement :
+      statement.Sid == "WriteReceiptsAsWhoForgetsOnly" && statement.Effect == "Deny" && try(length(statement.Condition.ArnNotLike["aws:PrincipalArn"]), 0) == 2
+    ])
+    error_message = "Nobody else may write a receipt."
+  }
+  assert {
+    condition = alltrue([
+      for policy in values(aws_kms_key_policy.forget) : anytrue([
+        for statement in jsondecode(policy.policy).Statement : statement.Sid == "UseAsNobodyElse" && statement.Effect == "Deny"
+      ])
+    ]) && aws_kms_key.pseudonym[0].customer_master_key_spec == "HMAC_256"
+    error_message = "Nobody else may sign a receipt or make a pseudonym."
+  }
+  assert {
+    condition     = one([for key in jsondecode(local.trust_root).keys : key.predicate_types if key.function == "forget"]) == ["lockstep/forgotten/v1"]
+    error_message = "The key of receipts must count for receipts alone."
+  }
+}
+
+run "has_nobody_forget_unless_told_who" {
+  command = plan
+
+  variables {
+    forgetters = []
+  }
+
+  assert {
+    condition     = length(aws_iam_role.forget) == 0 && length(aws_kms_key.forget) == 0 && !strcontains(local.trust_root, "lockstep/forgotten")
+    error_message = "Without somebody who may, there must be neither role nor key."
+  }
+}
+
+run "refuses_anybody_as_one_who_forgets" {
+  command = plan
+
+  variables {
+    forgetters = ["arn:aws:iam::123456789012:user/*"]
+  }
+
+  expect_failures = [var.forgetters]
 }
