@@ -422,9 +422,9 @@ run "builds_walls_between_buckets" {
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_s3_bucket_policy.this["work"].policy).Statement :
-      statement.Effect == "Deny" && !can(statement.Condition) && try(statement.Resource, "") == "arn:aws:s3:::lockstep-work-123456789012/labels/*"
+      statement.Effect == "Deny" && try(join(",", keys(statement.Condition)), "") == "ArnNotLike" && try(statement.Resource, "") == "arn:aws:s3:::lockstep-work-123456789012/labels/*"
     ])
-    error_message = "With no writer of labels named, everybody must be denied."
+    error_message = "With no writer of labels named, everybody must be denied but who forgets a person."
   }
   assert {
     condition     = aws_s3_bucket_notification.intake.eventbridge
@@ -943,7 +943,7 @@ run "forgets_what_people_left_former_versions_too" {
       for rule in aws_s3_bucket_lifecycle_configuration.this["work"].rule :
       "${rule.filter[0].prefix} ${join(",", [for expiration in rule.expiration : expiration.days])} ${rule.noncurrent_version_expiration[0].noncurrent_days}"
       if length(rule.noncurrent_version_expiration) > 0
-    ]) == toset(["baselines/  30", "capture/ 30 30", "datasets/ 730 30", "drift/ 400 30", "labels/ 60 30", "runs/ 400 7"])
+    ]) == toset(["baselines/  30", "capture/ 30 30", "checkpoints/ 7 1", "datasets/ 730 30", "drift/ 400 30", "labels/ 60 30", "runs/ 400 7"])
     error_message = "Each place must expire when it was said, and its former versions must go, too: with versions, expiring alone deletes nothing."
   }
   assert {
