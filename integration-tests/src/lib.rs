@@ -7,5 +7,5 @@ mod replication;
 
 pub use demo::{Demo, Finished, Kept, LocalAccount, lockstep, root, said};
 pub use promotion::{approving, promote};
-pub use records::Evidence;
+pub use records::{Evidence, PATIENCE};
 pub use replication::{Replicas, replicate};

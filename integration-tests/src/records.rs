@@ -7,7 +7,7 @@ use local::{Connection, Identity};
 use serde_json::Value;
 
 /// How long anything is waited for. It bounds a test that would never end, and measures nothing: machines differ.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Clients in a user's name, and what the tests ask of them.
 pub struct Evidence {

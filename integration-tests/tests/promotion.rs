@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use aws_sdk_sfn::types::ExecutionStatus;
-use integration_tests::{Demo, Evidence, Kept, LocalAccount, lockstep, promote, said};
+use integration_tests::{Demo, Evidence, Kept, LocalAccount, PATIENCE, lockstep, promote, said};
 use local::{Connection, Identity};
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn a_run_is_promoted_where_its_account_is_trusted_and_nowhere_else() {
     let run = dev.summary["run_id"].as_str().expect("a run").to_owned();
     let staging = LocalAccount::beside(
         &dev,
-        &json!({ "network": null, "observability": null, "dead_letters": false,
+        &json!({ "network": null, "observability": null, "dead_letters": false, "bake_seconds": 0,
             "promotes_from": [trust_root(&dev.connection, &run)] }),
     );
     let (from, to) = (&dev.connection, &staging.connection);
@@ -32,15 +32,43 @@ fn a_run_is_promoted_where_its_account_is_trusted_and_nowhere_else() {
     assert!(calls.contains("CreateProcessingJob"), "nothing was evaluated there");
     assert!(!calls.contains("CreateTrainingJob"), "something was trained there");
 
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    for _ in 0..2 {
+        let (code, told) = promote(&run, from, to);
+        assert_eq!(code, Some(0), "{told}");
+    }
+    runtime.block_on(what_no_rollback_goes_back_to_is_removed(to, &promoted));
+
     let (code, told) = promote(&promoted, to, from);
     assert_eq!(code, Some(3), "{told}");
     assert!(told.contains("PromotionRefused") && told.contains("promotes_from"), "{told}");
 
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let account = Evidence::of(to, Identity::Submitter).await;
         what_was_touched_on_its_way_is_refused(&account, from, to, &run).await;
     });
+}
+
+/// Two versions came since, and in this account a version has baked at once: the first is removed, the one before the
+/// latest stays.
+async fn what_no_rollback_goes_back_to_is_removed(to: &Connection, first: &str) {
+    let account = Evidence::of(to, Identity::Submitter).await;
+    let configs = async || {
+        let listed = account.sagemaker.list_endpoint_configs().send().await.expect("the configurations");
+        let names = listed.endpoint_configs().iter().filter_map(|config| config.endpoint_config_name());
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = format!("lockstep-{first}");
+    let begun = std::time::Instant::now();
+    loop {
+        let left = configs().await;
+        if !left.contains(&first) {
+            assert_eq!(left.len(), 2, "{left:?}");
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{left:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
 }
 
 /// What `lockstep export` hands on beside the evidence.

@@ -9,4 +9,3 @@ network                  = { interface_endpoints = [], dns_firewall = false }
 observability            = { save_queries = false }
 audit                    = null
 endpoints                = { tiny-lm = { autoscaling = { max_capacity = 4, invocations_per_instance = 600 } } }
-bake_seconds             = 20
