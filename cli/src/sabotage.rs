@@ -85,7 +85,7 @@ impl Break {
             }
             Break::Rejected => "the approver rejects",
             Break::LooseRequest => "the request asks for a perplexity below 50, where policy asks for less",
-            Break::WrongAnswers => "the request expects answers that the model does not give",
+            Break::WrongAnswers => "the request expects answers that the model does not give, one of them in CSV",
             Break::TooDear => "the request lets its run cost one cent",
             Break::SpotNeverReturns => "the job's spot capacity is taken and does not come back",
             Break::EndpointRollsBack => "the endpoint's second version fails to come into service",
@@ -156,7 +156,10 @@ impl Break {
                     "body": {"inputs": "What does the scan gate do?"},
                     "expect": [{"at": "/0/generated_text", "contains": "an answer that nobody trained it to give"}],
                 });
-                set(request, "endpoint", "smoke_test", json!({"questions": [question]}));
+                // The reference container speaks JSON alone.
+                let foreign =
+                    json!({"body": "1,2\n", "content_type": "text/csv", "expect": [{"contains": "3"}]});
+                set(request, "endpoint", "smoke_test", json!({"questions": [question, foreign]}));
             }
             Break::TooDear => {
                 if let Some(request) = request.as_object_mut() {
