@@ -85,7 +85,9 @@ impl Break {
             }
             Break::Rejected => "the approver rejects",
             Break::LooseRequest => "the request asks for a perplexity below 50, where policy asks for less",
-            Break::WrongAnswers => "the request expects answers that the model does not give, one of them in CSV",
+            Break::WrongAnswers => {
+                "the request expects answers that the model does not give, one of them in CSV"
+            }
             Break::TooDear => "the request lets its run cost one cent",
             Break::SpotNeverReturns => "the job's spot capacity is taken and does not come back",
             Break::EndpointRollsBack => "the endpoint's second version fails to come into service",

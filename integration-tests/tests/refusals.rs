@@ -72,7 +72,9 @@ fn a_request_that_is_looser_than_policy_ends_in_policy_violation() {
 #[test]
 fn trap_deployment_a_model_that_answers_wrongly_is_found_on_a_temporary_endpoint() {
     let finished = refused("wrong-answers", "SmokeTestFailed");
-    for told in ["question 1: /0/generated_text contains", "question 2: an answer, and the container sent status 415"] {
+    for told in
+        ["question 1: /0/generated_text contains", "question 2: an answer, and the container sent status 415"]
+    {
         assert!(finished.output.contains(told), "{told}: {}", finished.output);
     }
     assert_eq!(finished.summary["left"]["endpoints"], 0, "{}", finished.output);

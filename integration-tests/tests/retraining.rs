@@ -22,7 +22,7 @@ fn drift_starts_a_run_whose_record_names_the_event_and_the_report() {
     assert_eq!(finished.summary["status"], "SUCCEEDED", "{}", finished.output);
     // What the monitor logs is a metric, and the deployed alarm looks at it.
     assert!(alarm.contains("<StateValue>ALARM</StateValue>"), "{alarm}");
-    for told in ["stable over", "drifted over"] {
+    for told in ["stable over", "model quality: stable by 150 labels", "drifted over"] {
         assert!(finished.output.contains(told), "{told}: {}", finished.output);
     }
     assert!(finished.summary["endpoint"]["answer"].is_string(), "{}", finished.output);
