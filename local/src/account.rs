@@ -43,6 +43,9 @@ const ENFORCE_VARIABLE: &str = "LOCKSTEP_ENFORCE_POLICIES";
 /// A URL that is asked before a function is invoked, and when it failed whether to invoke it once more.
 const REHEARSAL_VARIABLE: &str = "LOCKSTEP_REHEARSAL_URL";
 
+/// A file to which what functions send is appended, for a test to judge.
+const REQUESTS_VARIABLE: &str = "LOCKSTEP_RECORD_REQUESTS";
+
 /// Seconds that a minute of what deployments wait lasts here; fractions too.
 const MINUTE_VARIABLE: &str = "LOCKSTEP_SECONDS_PER_MINUTE";
 /// Long enough for an alarm to ring in a wait of a minute: metrics arrive every second.
@@ -224,7 +227,9 @@ impl Account {
         })?;
         let judge = enforces_policies().then(|| Wire::new(ministack.url(), REGION, ROOT_KEY));
         let calls = state_dir.join("calls.jsonl");
-        let front = Front::serve(address, ministack.url(), sagemaker.clone(), judge, &calls)?;
+        let requests = std::env::var_os(REQUESTS_VARIABLE).map(PathBuf::from);
+        let front =
+            Front::serve(address, ministack.url(), sagemaker.clone(), judge, &calls, requests.as_deref())?;
 
         let root = Wire::new(&endpoint, REGION, ROOT_KEY);
         let connection = Connection {

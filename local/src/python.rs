@@ -39,6 +39,10 @@ pub const MODEL_SIGNING: Requirements =
 pub const SCIPY: Requirements =
     Requirements { name: "numpy and scipy", text: include_str!("../python/requirements/scipy.txt") };
 
+/// botocore, for the models of AWS's services that it brings, and what reads requests and patterns as they are written.
+pub const AWS_MODELS: Requirements =
+    Requirements { name: "botocore", text: include_str!("../python/requirements/aws-models.txt") };
+
 /// No environment could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -230,7 +234,7 @@ mod tests {
 
     #[test]
     fn every_requirement_is_pinned_with_digests() {
-        for requirements in [MINISTACK, BUILD, MODEL_SIGNING, SCIPY] {
+        for requirements in [MINISTACK, BUILD, MODEL_SIGNING, SCIPY, AWS_MODELS] {
             let pins = pins(requirements);
             assert!(!pins.is_empty());
             for (pin, digests) in pins {

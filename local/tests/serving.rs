@@ -103,7 +103,7 @@ async fn start() -> Account {
     .unwrap();
     let judge = Wire::new(ministack.url(), REGION, "test");
     let calls = folder.path().join("calls.jsonl");
-    let front = Front::serve(address, ministack.url(), sagemaker.clone(), Some(judge), &calls).unwrap();
+    let front = Front::serve(address, ministack.url(), sagemaker.clone(), Some(judge), &calls, None).unwrap();
     Account {
         sagemaker,
         faults,

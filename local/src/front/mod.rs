@@ -4,6 +4,7 @@ mod authorization;
 mod call_log;
 mod identity;
 mod proxy;
+mod request_log;
 mod route;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,6 +29,7 @@ use authorization::Authorizer;
 use call_log::{Call, CallLog};
 use identity::Identities;
 use proxy::Proxy;
+use request_log::{RequestLog, Sent};
 use route::{Credential, Route};
 
 /// A body that is read to learn its operation is at most this long; longer ones stream through unread.
@@ -39,7 +41,7 @@ pub enum Error {
     /// No port is free.
     #[error("no free port on 127.0.0.1: {0}")]
     Port(std::io::Error),
-    /// The call log could not be opened.
+    /// The log of calls, or that of requests, could not be opened.
     #[error("{path}: {source}")]
     Log {
         /// The log.
@@ -88,6 +90,7 @@ struct Shared {
     authorizer: Authorizer,
     sagemaker: SageMaker,
     log: CallLog,
+    requests: Option<RequestLog>,
 }
 
 impl Front {
@@ -98,22 +101,29 @@ impl Front {
     }
 
     /// Answers at `address`: `sagemaker` for the services it holds, `backend` for every other. The calls of the former
-    /// are judged as `judge`'s owner, the account's root, is told by the backend; without one, everything is allowed.
+    /// are judged as `judge`'s owner, the account's root, is told by the backend; without one, everything is allowed. What
+    /// functions send is appended to `requests`, where there is one.
     pub fn serve(
         address: Address,
         backend: &str,
         sagemaker: SageMaker,
         judge: Option<Wire>,
         call_log: &Path,
+        requests: Option<&Path>,
     ) -> Result<Self, Error> {
-        let log = CallLog::create(call_log)
-            .map_err(|source| Error::Log { path: call_log.display().to_string(), source })?;
+        let unopened = |path: &Path| {
+            let path = path.display().to_string();
+            move |source| Error::Log { path, source }
+        };
+        let log = CallLog::create(call_log).map_err(unopened(call_log))?;
+        let requests = requests.map(|path| RequestLog::append(path).map_err(unopened(path))).transpose()?;
         let shared = Shared {
             proxy: Proxy::new(backend),
             identities: Identities::new(backend),
             authorizer: Authorizer::new(judge, sagemaker.account_id()),
             sagemaker,
             log,
+            requests,
         };
         let router = Router::new().fallback(answer).with_state(Arc::new(shared));
         let listener = address.listener;
@@ -136,7 +146,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let route = Route::of(&parts, &credential);
     let peek = route.is_own()
-        || (route::names_operation_in_body(&parts, &credential)
+        || ((route::names_operation_in_body(&parts, &credential)
+            || (shared.requests.is_some() && request_log::wants_body(&parts, &credential)))
             && length.is_some_and(|length| length <= PEEK_LIMIT));
     let (peeked, body) = if peek {
         match to_bytes(body, usize::MAX).await {
@@ -147,6 +158,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         (Bytes::new(), body)
     };
     let mut call = Call::new(&parts, &credential, &peeked);
+    let sent = shared.requests.is_some().then(|| Sent::new(&parts, &credential, peek.then_some(&peeked)));
 
     let response = match route {
         Route::Own(service, action) => {
@@ -187,6 +199,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     tokio::spawn(async move {
         let caller = shared.identities.caller(&credential).await;
         shared.log.write(&call, &caller);
+        if let (Some(requests), Some(sent)) = (&shared.requests, &sent) {
+            requests.write(sent, &caller);
+        }
     });
     response
 }
