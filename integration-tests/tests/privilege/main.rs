@@ -1,7 +1,12 @@
 //! Least privilege, proven: what a role may do is what its function was seen to need.
+//!
+//! Since every call of every function is made here, two more things are shown of all of them: what they send follows the
+//! services' own models, and none of it, nor anything else that is written, holds a secret.
 
 mod grants;
 mod rehearsal;
+mod requests;
+mod secrets;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +17,8 @@ use serde_json::{Value, json};
 
 use crate::grants::{Grant, Policy};
 use crate::rehearsal::{Rehearsal, Role};
+use crate::requests::{Recording, Verdict};
+use crate::secrets::{HUB_TOKEN, Search};
 use crate::table::Table;
 
 /// Runs that together go through every call, beside one that serves and is promoted: something else happens in each.
@@ -29,12 +36,13 @@ const TRIES: usize = 3;
 fn invariant_08_what_a_role_may_do_is_what_its_function_needs() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let (rehearsal, url) = runtime.block_on(Rehearsal::start(Table::read()));
-    let served = (1..TRIES).map(|_| serve_and_promote(&runtime, &url)).find(Result::is_ok);
-    served
-        .unwrap_or_else(|| serve_and_promote(&runtime, &url))
+    let stage = Stage { runtime: &runtime, rehearsal: &rehearsal, url, recording: Recording::start() };
+    let served = (1..TRIES).map(|_| serve_and_promote(&stage)).find(Result::is_ok);
+    let mut faults = served
+        .unwrap_or_else(|| serve_and_promote(&stage))
         .expect("a run serves, is promoted, rolled back and isolated");
     for (scenario, error) in SCENARIOS {
-        let run = || Demo::new(scenario).with("LOCKSTEP_REHEARSAL_URL", &url).run();
+        let run = || stage.on(Demo::new(scenario)).run();
         let ended = |finished: &Finished| finished.summary["error"].as_str() == error;
         let last = (1..TRIES).map(|_| run()).find(&ended).unwrap_or_else(run);
         assert!(ended(&last), "{scenario:?}\n{}", last.output);
@@ -48,7 +56,8 @@ fn invariant_08_what_a_role_may_do_is_what_its_function_needs() {
     std::fs::create_dir_all(root().join("target")).expect("the target folder");
     std::fs::write(&path, text + "\n").expect("the report is written");
 
-    let mut faults = Vec::new();
+    let verdict = runtime.block_on(stage.recording.judge());
+    faults.extend(unsound(&table, &verdict, &roles));
     for (role, report) in &report {
         for kind in ["unused", "missing", "swallowed", "wildcards", "idle_exceptions"] {
             for fault in report[kind].as_array().into_iter().flatten() {
@@ -59,21 +68,95 @@ fn invariant_08_what_a_role_may_do_is_what_its_function_needs() {
     assert!(faults.is_empty(), "{} (the whole report: target/least-privilege.json)", faults.join("\n"));
 }
 
-/// A run that serves, one that its traffic's drift starts, one that takes its model over, and what happens when that goes wrong.
-fn serve_and_promote(runtime: &tokio::runtime::Runtime, url: &str) -> Result<(), String> {
-    let kept = Demo::new(&["--drift"]).with("LOCKSTEP_REHEARSAL_URL", url).keep();
-    if kept.summary["status"] != "SUCCEEDED" {
-        return Err(kept.summary.to_string());
-    }
-    let run = kept.summary["run_id"].as_str().unwrap_or_default();
-    match promote(run, &kept.connection, &kept.connection) {
-        (Some(0), _) => runtime.block_on(go_wrong(&kept, run)),
-        (_, told) => Err(told),
+/// What every account here is started with.
+struct Stage<'a> {
+    runtime: &'a tokio::runtime::Runtime,
+    rehearsal: &'a Rehearsal,
+    url: String,
+    recording: Recording,
+}
+
+impl Stage<'_> {
+    fn on(&self, demo: Demo) -> Demo {
+        demo.with("LOCKSTEP_REHEARSAL_URL", &self.url)
+            .with("LOCKSTEP_RECORD_REQUESTS", &self.recording.path().display().to_string())
     }
 }
 
+/// A run that serves, one that its traffic's drift starts, one that takes its model over, and what happens when that goes
+/// wrong. What is found of the secrets that were planted meanwhile.
+fn serve_and_promote(stage: &Stage<'_>) -> Result<Vec<String>, String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let variables = folder.path().join("planted.tfvars");
+    let small = std::fs::read_to_string(root().join("integration-tests/small.tfvars")).expect("variables");
+    let planted = format!("{small}\nhub_token = \"{HUB_TOKEN}\"\nhub_token_version = 1\n");
+    std::fs::write(&variables, planted).expect("the variables are written");
+    let demo = Demo::whole(&["--drift", "--var-file", &variables.display().to_string()]);
+    let kept = stage.on(demo).keep();
+    if kept.summary["status"] != "SUCCEEDED" {
+        return Err(kept.summary.to_string());
+    }
+    let run = kept.summary["run_id"].as_str().unwrap_or_default().to_owned();
+    let (code, mut told) = promote(&run, &kept.connection, &kept.connection);
+    if code != Some(0) {
+        return Err(told);
+    }
+    told += &stage.runtime.block_on(go_wrong(&kept, &run))?;
+    Ok(secrets_in_what_was_written(stage, kept, &run, &told))
+}
+
+/// The Hub's token, task tokens and credentials, in whatever the account and the program wrote.
+fn secrets_in_what_was_written(stage: &Stage<'_>, kept: Kept, run: &str, told: &str) -> Vec<String> {
+    let connection = kept.connection.clone();
+    let tokens = stage.runtime.block_on(stage.rehearsal.task_tokens());
+    // Five kinds of waits, each replaced when its launcher is repeated.
+    assert!(tokens.len() >= 5, "only {} task tokens were seen", tokens.len());
+    let mut planted = secrets::credentials(&connection);
+    planted.insert("the Hub's token".to_owned(), HUB_TOKEN.to_owned());
+    planted
+        .extend(tokens.into_iter().enumerate().map(|(place, token)| (format!("task token {place}"), token)));
+
+    let mut search = Search::of(&planted);
+    stage.runtime.block_on(search.account(&connection));
+    let folder = tempfile::tempdir().expect("a folder");
+    let export = folder.path().join("exported");
+    let exported =
+        lockstep(&["export", run, &export.display().to_string(), "--endpoint-url", &connection.endpoint]);
+    assert!(exported.status.success(), "{}", said(&exported));
+    search.files(folder.path());
+    let requests = std::fs::read(stage.recording.path()).expect("the requests");
+    search.look("what functions sent", "", &requests);
+    let (_, printed) = kept.interrupt();
+    search.look("what the program printed", "", format!("{printed}{told}{}", said(&exported)).as_bytes());
+    for kind in secrets::WRITTEN {
+        let (places, bytes) = search.looked_at.get(kind).copied().unwrap_or_default();
+        assert!(places > 0 && bytes > 0, "{kind} was not looked at: {:?}", search.looked_at);
+    }
+    search.found.into_iter().collect()
+}
+
+/// Requests that AWS would refuse or that nobody judged, and permissions without which a function failed though no request
+/// that was judged needs them.
+fn unsound(table: &Table, verdict: &Verdict, roles: &BTreeMap<String, Role>) -> Vec<String> {
+    let mut faults: Vec<String> = verdict.faults.iter().map(|fault| format!("request: {fault}")).collect();
+    faults.extend(verdict.unchecked.iter().map(|what| format!("request that nobody judged: {what}")));
+    for (name, role) in roles {
+        let seen = verdict.seen.get(name);
+        let actions: BTreeSet<&str> = role.demanded.iter().map(|grant| grant.action.as_str()).collect();
+        for action in actions {
+            let mut shown = table.shown_by(action);
+            if !shown.any(|operation| seen.is_some_and(|seen| seen.contains_key(operation))) {
+                faults
+                    .push(format!("{name}: {action} was demanded, and no request that needs it was judged"));
+            }
+        }
+    }
+    faults
+}
+
 /// What serves is scanned anew, found to be bad, rolled back, and isolated by hand.
-async fn go_wrong(kept: &Kept, first: &str) -> Result<(), String> {
+/// What the program said.
+async fn go_wrong(kept: &Kept, first: &str) -> Result<String, String> {
     const FUNCTION: &str = "lockstep-respond-incident";
     const ALARM: &str = "lockstep-tiny-lm-5xx";
     let connection = &kept.connection;
@@ -101,6 +184,7 @@ async fn go_wrong(kept: &Kept, first: &str) -> Result<(), String> {
         (described.endpoint_status()?.as_str() == "InService").then_some(described.endpoint_config_name?)
     };
     let mut left = Some(format!("lockstep-{first}"));
+    let mut told = String::new();
     for _ in 0..600 {
         let now = serves().await;
         if now.is_some() && now == left {
@@ -111,13 +195,14 @@ async fn go_wrong(kept: &Kept, first: &str) -> Result<(), String> {
             if !output.status.success() {
                 return Err(said(&output));
             }
+            told = said(&output);
             left = None;
         } else if left.is_none() && now.is_some() {
             left = now;
         } else if left.is_none()
             && account.sagemaker.describe_endpoint().endpoint_name("tiny-lm").send().await.is_err()
         {
-            return Ok(());
+            return Ok(told);
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }

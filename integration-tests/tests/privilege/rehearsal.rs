@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::grants::{Call, Grant, Policy};
+use crate::secrets;
 use crate::table::Table;
 
 /// What a role was seen to need.
@@ -50,6 +51,8 @@ struct Account {
 pub struct Rehearsal {
     table: Table,
     state: Mutex<(Account, BTreeMap<String, Role>)>,
+    /// Every task token that was seen in the table of waits.
+    task_tokens: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +67,7 @@ struct Question {
 impl Rehearsal {
     /// Listens on a free port; the URL that an account is started with.
     pub async fn start(table: Table) -> (Arc<Self>, String) {
-        let rehearsal = Arc::new(Self { table, state: Mutex::default() });
+        let rehearsal = Arc::new(Self { table, state: Mutex::default(), task_tokens: Mutex::default() });
         let listener =
             tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
         let url = format!("http://{}/", listener.local_addr().expect("an address"));
@@ -81,8 +84,16 @@ impl Rehearsal {
         std::mem::take(roles)
     }
 
+    /// Every task token that a function recorded so far.
+    pub async fn task_tokens(&self) -> BTreeSet<String> {
+        self.task_tokens.lock().await.clone()
+    }
+
     async fn answer(&self, question: Question) -> &'static str {
         if question.moment == "succeeded" {
+            // Before the wait ends: a token lies in the table for no longer than that.
+            let root = Wire::new(&question.endpoint, local::REGION, "test");
+            self.task_tokens.lock().await.extend(secrets::task_tokens(&root).await);
             // A launcher that is repeated when its resource is ready answers by itself.
             ready(&question).await;
         }
@@ -108,6 +119,8 @@ impl Rehearsal {
             "failed" => {
                 self.failed(account, roles, role, question.error.as_deref().unwrap_or_default()).await
             }
+            // It judges a window of labels once, and the demo reads that first answer.
+            "succeeded" if role.ends_with("-monitor-drift") => "",
             // AWS delivers twice: the second finds what the first made, and needs other calls for it.
             "succeeded" => "again",
             _ => "",

@@ -14,6 +14,8 @@ pub struct Table {
     without_resource: BTreeMap<String, String>,
     /// Roles that a service acts under, by their name after the prefix, and why no call shows what they use.
     services: BTreeMap<String, String>,
+    /// Permissions that are not called as the operations that use them are: those, as `service:Operation`.
+    shown_by: BTreeMap<String, Implied>,
     /// Grants that no scenario here demands, and why they stay.
     exceptions: Vec<Exception>,
 }
@@ -63,6 +65,12 @@ impl Table {
         self.without_resource.get(action).map(String::as_str)
     }
 
+    /// Operations of which one was seen where a permission was used.
+    pub fn shown_by<'a>(&'a self, action: &'a str) -> impl Iterator<Item = &'a str> {
+        let others = self.shown_by.get(action).into_iter().flat_map(|shown| &shown.by).map(String::as_str);
+        std::iter::once(action).chain(others)
+    }
+
     /// Exceptions of a role.
     pub fn exceptions(&self, role: &str) -> impl Iterator<Item = &Exception> {
         let function = role.split_once('-').map_or(role, |(_, function)| function).to_owned();
@@ -73,6 +81,7 @@ impl Table {
     pub fn reasons(&self) -> impl Iterator<Item = &str> {
         self.implied
             .values()
+            .chain(self.shown_by.values())
             .map(|implied| implied.because.as_str())
             .chain(self.without_resource.values().map(String::as_str))
             .chain(self.services.values().map(String::as_str))
