@@ -98,7 +98,7 @@ fn forms(secret: &str) -> BTreeSet<Vec<u8>> {
         let (first, last) = ((before * 8).div_ceil(6), group.len() * 8 / 6);
         for engine in [general_purpose::STANDARD, general_purpose::URL_SAFE] {
             let encoded = engine.encode(&group);
-            forms.insert(encoded[first..last].as_bytes().to_vec());
+            forms.insert(encoded.as_bytes()[first..last].to_vec());
             forms.insert(encoded[first..last].replace('+', "%2B").replace('/', "%2F").into_bytes());
         }
     }
