@@ -31,6 +31,9 @@ pub const WRITTEN: [&str; 8] = [
     "the file",
 ];
 
+/// What the name of a user's own key begins with.
+pub const USERS_KEY: &str = "the key of";
+
 /// Secrets by name.
 pub type Secrets = BTreeMap<String, String>;
 
@@ -59,7 +62,7 @@ pub fn credentials(connection: &Connection) -> Secrets {
     }
     for who in [Identity::Submitter, Identity::Approver, Identity::DataSteward] {
         let keys = connection.keys(who);
-        secrets.insert(format!("the key of {}", keys.arn), keys.secret_access_key.clone());
+        secrets.insert(format!("{USERS_KEY} {}", keys.arn), keys.secret_access_key.clone());
     }
     secrets
 }
