@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
 use contract::{
-    Artifact, Chain, DeployInput, Deployment, ErrorName, Gate, LinkRef, Manifest, Package, RunContext,
-    RunPlan, Sha256Digest, TaskToken, Wait, WaitKind,
+    Artifact, Chain, DeployInput, Deployment, Gate, LinkRef, Manifest, Package, RunContext, RunPlan,
+    Sha256Digest, TaskToken, Wait, WaitKind,
 };
 use evidence::{
     Carried, SMOKE_TEST_PATH, Subject, TEST_RESULT_PREDICATE, TrustRoot, VerifiedChain, check_smoke_test,
     smoke_test_result, smoke_test_subject, verify_chain,
 };
-use runtime::{Attestor, Callback, Environment, Evidence, Inputs, Lease, Objects, Passed, Refusal as _};
+use runtime::{Attestor, Callback, Environment, Evidence, Inputs, Lease, Objects, Passed};
 use serde::Serialize;
 
 use crate::{
@@ -124,8 +124,8 @@ impl DeployEndpoint {
         if self.smoke_test_statement(run).await?.is_none() {
             match self.answers_as_expected(&plan, &name).await {
                 Ok(()) => self.sign_smoke_test(&plan, artifact).await?,
-                // Asking again may help, so the endpoint stays for the retry; should none come, seal-run takes it down.
-                Err(error) if error.name() == ErrorName::ServiceUnavailable => return Err(error),
+                // Nothing was judged, and asking again may help: the endpoint stays. Should nobody ask, seal-run takes it down.
+                Err(error @ DeployError::Runtime(_)) => return Err(error),
                 Err(error) => {
                     if let Err(left) = aws::remove_smoke_test(&self.sagemaker, &name).await {
                         tracing::warn!(endpoint = name, "left to seal-run: {left}");
