@@ -167,7 +167,9 @@ async fn ada_goes_and_bob_stays(kept: &Kept, s3: &S3, work: &str, evidence: &str
         json!({ "groundTruthData": { "data": "1", "encoding": "CSV" }, "eventMetadata": { "eventId": event } })
             .to_string()
     };
-    put(s3, work, "labels/tiny-lm/x.jsonl", format!("{}\n{}\n", label("e-1"), label("e-2"))).await;
+    // Labels are their writers' alone to bring.
+    let steward = Evidence::of(&kept.connection, Identity::DataSteward).await;
+    put(&steward.s3, work, "labels/tiny-lm/x.jsonl", format!("{}\n{}\n", label("e-1"), label("e-2"))).await;
 
     let all = data(s3, work).await;
     for arguments in [&[ADA][..], &[ADA, "--dry-run"]] {
