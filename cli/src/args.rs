@@ -665,6 +665,7 @@ mod tests {
             "loose-request",
             "too-dear",
             "spot-never-returns",
+            "wrong-answers",
             "endpoint-rolls-back",
             "bad-canary",
         ] {
