@@ -14,16 +14,12 @@ use aws_sdk_applicationautoscaling::{
 use contract::VARIANT;
 use runtime::failed;
 
-use crate::{error::DeployError, settings::Autoscaling};
+use crate::{aws::as_i32, error::DeployError, settings::Autoscaling};
 
 const DIMENSION: ScalableDimension = ScalableDimension::SageMakerVariantDesiredInstanceCount;
 
 fn resource(endpoint: &str) -> String {
     format!("endpoint/{endpoint}/variant/{VARIANT}")
-}
-
-fn as_i32(value: u32) -> i32 {
-    i32::try_from(value).unwrap_or(i32::MAX)
 }
 
 /// Keeps the endpoint's variant at so many invocations an instance.

@@ -234,7 +234,8 @@ pub async fn create_endpoint(
     tolerate(sent.map(drop).map_err(failed("sagemaker:CreateEndpoint")))
 }
 
-fn as_i32(value: u32) -> i32 {
+/// As the SDK takes numbers.
+pub fn as_i32(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 

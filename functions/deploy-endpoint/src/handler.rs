@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_config::SdkConfig;
 use contract::{
     Artifact, Chain, DeployInput, Deployment, Gate, LinkRef, Manifest, Package, RunContext, RunPlan,
-    Sha256Digest, TaskToken, Wait, WaitKind,
+    Sha256Digest, SmokeTest, TaskToken, Wait, WaitKind,
 };
 use evidence::{
     Carried, SMOKE_TEST_PATH, Subject, TEST_RESULT_PREDICATE, TrustRoot, VerifiedChain, check_smoke_test,
@@ -122,8 +122,9 @@ impl DeployEndpoint {
         let name = run.run_id.smoke_test_name();
         // A retry after signing finds the statement, and maybe no endpoint any more. Deploy verifies it.
         if self.smoke_test_statement(run).await?.is_none() {
-            match self.answers_as_expected(&plan, &name).await {
-                Ok(()) => self.sign_smoke_test(&plan, artifact).await?,
+            let asked = plan.request.endpoint.smoke_test.as_ref().ok_or(DeployError::Unbound("plan"))?;
+            match self.answers_as_expected(&plan, asked, &name).await {
+                Ok(()) => self.sign_smoke_test(&plan, asked, artifact).await?,
                 // Nothing was judged, and asking again may help: the endpoint stays. Should nobody ask, seal-run takes it down.
                 Err(error @ DeployError::Runtime(_)) => return Err(error),
                 Err(error) => {
@@ -137,8 +138,12 @@ impl DeployEndpoint {
         aws::remove_smoke_test(&self.sagemaker, &name).await
     }
 
-    async fn answers_as_expected(&self, plan: &RunPlan, name: &str) -> Result<(), DeployError> {
-        let asked = plan.request.endpoint.smoke_test.as_ref().ok_or(DeployError::Unbound("plan"))?;
+    async fn answers_as_expected(
+        &self,
+        plan: &RunPlan,
+        asked: &SmokeTest,
+        name: &str,
+    ) -> Result<(), DeployError> {
         let now = aws::describe(&self.sagemaker, name).await?;
         policy::serves(name, now.as_ref(), name, &plan.image.digest)?;
         smoke_test::judge_answers(&self.runtime, name, &asked.questions).await?;
@@ -153,8 +158,12 @@ impl DeployEndpoint {
         smoke_test::judge_replay(&self.runtime, name, replay, captured).await
     }
 
-    async fn sign_smoke_test(&self, plan: &RunPlan, artifact: &Artifact) -> Result<(), DeployError> {
-        let asked = plan.request.endpoint.smoke_test.as_ref().ok_or(DeployError::Unbound("plan"))?;
+    async fn sign_smoke_test(
+        &self,
+        plan: &RunPlan,
+        asked: &SmokeTest,
+        artifact: &Artifact,
+    ) -> Result<(), DeployError> {
         let subject = smoke_test_subject(plan, &artifact.content_sha256);
         let result = smoke_test_result(plan, asked);
         let (run, kind) = (&plan.run_id, TEST_RESULT_PREDICATE);
