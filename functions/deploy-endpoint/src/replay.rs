@@ -7,7 +7,7 @@ use drift::{
     places,
 };
 use jiff::{SignedDuration, Timestamp};
-use runtime::failed;
+use runtime::{failed, pieces};
 
 use crate::error::DeployError;
 
@@ -59,8 +59,6 @@ async fn read(
     most: usize,
     found: &mut Vec<Payload>,
 ) -> Result<(), DeployError> {
-    let object = s3.get_object().bucket(bucket).key(key).send().await;
-    let mut body = object.map_err(failed("s3:GetObject"))?.body;
     let mut reader = Reader::new(LONGEST);
     let mut see = |record: Result<Capture, _>| {
         // A line that cannot be read is monitoring's to tell of.
@@ -70,14 +68,7 @@ async fn read(
             found.push(input);
         }
     };
-    while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|error| runtime::AwsFailure {
-            operation: "s3:GetObject",
-            code: "BodyBroken".to_owned(),
-            message: format!("{key}: {error}"),
-        })?;
-        reader.feed(&piece, &mut see);
-    }
+    pieces(s3, bucket, key, |piece| reader.feed(piece, &mut see)).await?;
     reader.finish(&mut see);
     Ok(())
 }

@@ -6,7 +6,7 @@ use drift::{
     capture::{BadLine, Reader, Record},
     lines::LONGEST,
 };
-use runtime::{failed, is_missing};
+use runtime::{failed, is_missing, pieces};
 
 use crate::error::MonitorError;
 
@@ -43,17 +43,8 @@ pub async fn read<T: Record>(
     while let Some(page) = pages.next().await {
         let page = page.map_err(failed("s3:ListObjectsV2"))?;
         for key in page.contents().iter().filter_map(|object| object.key()) {
-            let object = s3.get_object().bucket(bucket).key(key).send().await;
-            let mut body = object.map_err(failed("s3:GetObject"))?.body;
             let mut reader = Reader::new(LONGEST);
-            while let Some(piece) = body.next().await {
-                let piece = piece.map_err(|error| runtime::AwsFailure {
-                    operation: "s3:GetObject",
-                    code: "BodyBroken".to_owned(),
-                    message: format!("{key}: {error}"),
-                })?;
-                reader.feed(&piece, &mut each);
-            }
+            pieces(s3, bucket, key, |piece| reader.feed(piece, &mut each)).await?;
             reader.finish(&mut each);
         }
     }

@@ -25,6 +25,6 @@ pub use environment::{Environment, VARIABLES, Variable, var};
 pub use error::{AwsFailure, Error, failed, is_missing};
 pub use inputs::{Change, Inputs, LatestVersion};
 pub use metrics::{Measured, Metric, Unit};
-pub use objects::{Evidence, Objects, PolicyPin, TrustPin};
+pub use objects::{Evidence, Objects, PolicyPin, TrustPin, pieces};
 pub use responses::{Phase, Response, Turn};
 pub use versions::FormerVersion;

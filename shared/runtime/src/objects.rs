@@ -10,7 +10,7 @@ use evidence::{
 use futures::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Environment, Error, failed, var};
+use crate::{AwsFailure, Environment, Error, failed, var};
 
 /// Where the deployment puts the policy.
 const POLICY_KEY: &str = "policy/policy.json";
@@ -68,6 +68,29 @@ impl PolicyPin {
         }
         Err(Error::PolicyChanged { expected: run.policy_sha256.to_string(), found: self.sha256.clone() })
     }
+}
+
+/// Shows an object, a piece at a time.
+///
+/// # Errors
+/// [`AwsFailure`].
+pub async fn pieces(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), AwsFailure> {
+    let object = client.get_object().bucket(bucket).key(key).send().await;
+    let mut body = object.map_err(failed("s3:GetObject"))?.body;
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| AwsFailure {
+            operation: "s3:GetObject",
+            code: "BodyBroken".to_owned(),
+            message: format!("{key}: {error}"),
+        })?;
+        each(&piece);
+    }
+    Ok(())
 }
 
 /// Reads and writes objects whose digest is known.
